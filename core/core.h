@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The Dysco protocol as a pure engine (paper II): packets, time and commands
+ * go in; actions come out. No system call, clock, log, thread or allocation;
+ * the same inputs give the same outputs.
+ *
+ * One struct dysco_core serves all hosts of an agent. It lives in memory the
+ * caller gives; the leg table (datapath/table.h) is the caller's too and is
+ * the only thing that must outlive the core.
+ *
+ * Calls: dysco_core_start() once; then, in any order, the past-tense event
+ * functions. Each fills a struct dysco_actions that the caller carries out, in
+ * order, before the next call. Table writes are done in place, before the
+ * function returns, in an order that keeps the fast path right at any moment.
+ */
+#ifndef DYSCO_CORE_CORE_H
+#define DYSCO_CORE_CORE_H
+
+#include "core/policy.h"
+#include "datapath/reasons.h"
+#include "datapath/table.h"
+
+#define DYSCO_ACTIONS_MAX   8
+#define DYSCO_ACTIONS_ARENA 16384 /* bytes for the packets of one set of actions */
+#define DYSCO_SYN_BYTES_MAX 2048  /* larger SYNs are refused (SYN_TOO_LONG) */
+
+enum dysco_action_kind {
+	DYSCO_ACT_SEND = 1, /* packet leaves the host towards the network; next hop resolved afresh */
+	DYSCO_ACT_DELIVER,  /* packet goes to the host's stack, the box */
+	DYSCO_ACT_PASS,     /* the packet that came in goes on its way unchanged, in its direction */
+	DYSCO_ACT_DROP,     /* the packet that came in ends here; reason */
+	DYSCO_ACT_EVENT,    /* tell the user: event */
+};
+
+enum dysco_event_kind {
+	DYSCO_EVENT_SESSION_STARTED = 1, /* first agent gave it a chain */
+	DYSCO_EVENT_SESSION_JOINED,	 /* came in with a chain */
+	DYSCO_EVENT_ESTABLISHED,
+	DYSCO_EVENT_CLOSED,  /* both FINs acknowledged */
+	DYSCO_EVENT_RESET,
+	DYSCO_EVENT_REFUSED, /* RST answered the SYN */
+	DYSCO_EVENT_EXPIRED, /* embryonic or idle for too long */
+	DYSCO_EVENT_KILLED,
+	DYSCO_EVENT_BYPASSED, /* fail-open: goes without its chain */
+	DYSCO_EVENT_DROPPED,  /* a message or a SYN of a chain was dropped: reason */
+	DYSCO_EVENT_TRACE,    /* an answer to dysco_core_trace(): trace */
+};
+
+struct dysco_action {
+	uint8_t kind;	    /* enum dysco_action_kind */
+	uint8_t event;	    /* enum dysco_event_kind */
+	uint8_t reason;	    /* enum dysco_reason */
+	uint16_t attachment; /* SEND, DELIVER */
+	uint32_t slot;	    /* leg concerned, DYSCO_NO_SLOT: none */
+	uint32_t offset, bytes; /* the packet (from its IP header on) in arena */
+	struct dysco_l2 l2; /* SEND, DELIVER: how the host's first packet looked on the link */
+};
+
+struct dysco_actions {
+	uint32_t count;
+	uint32_t used; /* bytes of arena */
+	struct dysco_action list[DYSCO_ACTIONS_MAX];
+	struct dysco_msg_trace_reply trace; /* of DYSCO_EVENT_TRACE */
+	uint8_t arena[DYSCO_ACTIONS_ARENA];
+};
+
+#define DYSCO_NO_POLICY 0xffffu
+
+/* A packet that the datapath did not handle itself. */
+struct dysco_input {
+	uint16_t attachment;
+	uint16_t host;	   /* id */
+	uint8_t direction; /* enum dysco_direction */
+	uint16_t policy;   /* OUT SYN: index of the first policy whose filter and `at` match, or
+			      DYSCO_NO_POLICY; ignored otherwise */
+	struct dysco_l2 l2;
+	const uint8_t *data; /* from the IP header; checksums finished */
+	uint32_t bytes;
+	uint32_t mtu; /* of the link a packet of this host leaves by, 0: not known, 1500 is assumed */
+};
+
+struct dysco_core_stats {
+	uint64_t drops[DYSCO_REASON_COUNT];
+	uint64_t counters[DYSCO_COUNTER_COUNT];
+};
+
+struct dysco_port_bitmap { /* ports local sockets of a host hold: bit (port - port_first) */
+	uint16_t host; /* id, 0: entry not used */
+	uint64_t bits[(DYSCO_PORT_LAST - 1024 + 1 + 63) / 64];
+};
+
+struct dysco_core {
+	struct dysco_table *table;
+	const struct dysco_setup *setup;
+	struct dysco_core_stats stats;
+	uint64_t sender;  /* this agent, as signer */
+	uint64_t counter; /* last replay counter used */
+	uint64_t random[2];
+	uint8_t secret[32];	/* session ids are made with it */
+	uint64_t ids;		/* made so far */
+	uint32_t free_head;	/* first free slot, linked through leg->partner */
+	uint32_t high_slot;	/* no slot above was ever used */
+	uint32_t live_legs;
+	uint32_t scan_slot;
+	uint32_t round_robin[DYSCO_TYPES_MAX];
+	uint32_t box_sessions[DYSCO_BOXES_MAX]; /* live sessions this agent sent through the box */
+	uint32_t trace_nonce;
+	struct dysco_port_bitmap held[16];
+};
+
+struct dysco_core_seed {
+	uint8_t secret[32];	/* random bytes; the simulator gives fixed ones */
+	uint64_t sender;	/* random, != 0 */
+	uint64_t counter;	/* larger than any this sender has used: wall clock in us, say */
+};
+
+/*
+ * Takes over the table as it is: after a crash, all sessions in it. setup must
+ * stay valid until dysco_core_setup_changed() gives another.
+ */
+void dysco_core_start(struct dysco_core *core, struct dysco_table *table,
+		      const struct dysco_setup *setup, const struct dysco_core_seed *seed);
+
+/* New configuration in force. Established sessions keep their chains. Box counts are mended by name. */
+void dysco_core_setup_changed(struct dysco_core *core, const struct dysco_setup *setup);
+
+/* Ports from setup->port_first on that local sockets of this host hold; called as often as they are looked up. */
+void dysco_core_ports_held(struct dysco_core *core, const struct dysco_port_bitmap *held);
+
+/*
+ * A packet was punted. Exactly one of SEND, DELIVER, PASS, DROP answers it (a
+ * control segment may cause several SENDs), events may follow.
+ */
+void dysco_core_packet_received(struct dysco_core *core, uint64_t now_ns,
+				const struct dysco_input *in, struct dysco_actions *out);
+
+/*
+ * Time has passed: looks at up to max_slots legs, round about, reports state
+ * changes, expires and frees. Call until it returns false (a round is
+ * complete), a few times a second.
+ */
+bool dysco_core_time_passed(struct dysco_core *core, uint64_t now_ns, uint32_t max_slots,
+			    struct dysco_actions *out);
+
+/* RST both ways; false: no such leg or already ended. */
+bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		     struct dysco_actions *out);
+
+/*
+ * Asks the agents along the chain of this session, both ways; their answers
+ * come as DYSCO_EVENT_TRACE, the own hosts' at once. Returns the nonce, 0: no such leg.
+ */
+uint32_t dysco_core_trace(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
+
+/* What a SYN with this session five-tuple from this host would do now (`policy test`): changes nothing. */
+struct dysco_forecast {
+	int result; /* 0: chain; else enum dysco_reason that would drop it */
+	struct dysco_address_list list;
+	char why[128];
+};
+void dysco_core_forecast(const struct dysco_core *core, uint16_t host, uint16_t policy,
+			 const struct dysco_tuple *session, struct dysco_forecast *forecast);
+
+/* Self-check for every harness: NULL, or a text that says what is broken. */
+const char *dysco_core_invariants(const struct dysco_core *core);
+
+#endif

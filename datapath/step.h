@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * One packet meets the leg table: the decision of the fast path, and the
+ * running fields it keeps. The bpf programs, the simulator and any other
+ * datapath call this and act on the verdict; they decide nothing themselves.
+ *
+ * Freestanding.
+ */
+#ifndef DYSCO_DATAPATH_STEP_H
+#define DYSCO_DATAPATH_STEP_H
+
+#include "datapath/leg.h"
+#include "datapath/reasons.h"
+#include "rewrite/packet.h"
+
+enum dysco_verdict {
+	DYSCO_VERDICT_PASS = 0, /* not ours: leave it alone */
+	DYSCO_VERDICT_FAST,	/* translate with the leg, send or deliver */
+	DYSCO_VERDICT_PUNT,	/* to the core */
+	DYSCO_VERDICT_DROP,	/* with *reason */
+	DYSCO_VERDICT_CLASSIFY, /* SYN from the host without a leg: tag? policy? (caller) */
+	DYSCO_VERDICT_INSPECT,	/* SYN with payload from the wire: PUNT if it begins with the magic,
+				   else PASS and count FOREIGN_SYN_DATA (caller) */
+};
+
+/* A control segment from a neighbour agent? Its message is for the core, never for the host. */
+DYSCO_INLINE bool dysco_step_is_control(const struct dysco_packet *p, const uint8_t *data,
+					const uint8_t *end)
+{
+	return (p->flags & (DYSCO_TCP_URG | DYSCO_TCP_ACK | DYSCO_TCP_SYN)) ==
+		       (DYSCO_TCP_URG | DYSCO_TCP_ACK) &&
+	       dysco_packet_option(p, data, end, DYSCO_EXID_MARK) != 0;
+}
+
+DYSCO_INLINE bool dysco_step_is_syn(const struct dysco_packet *p)
+{
+	return (p->flags & (DYSCO_TCP_SYN | DYSCO_TCP_ACK | DYSCO_TCP_RST)) == DYSCO_TCP_SYN;
+}
+
+/* a is after b, modulo 2^32 (RFC 9293 3.4) */
+DYSCO_INLINE bool dysco_seq_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+DYSCO_INLINE uint32_t dysco_step_seq_end(const struct dysco_packet *p)
+{
+	return p->seq + p->payload_bytes + ((p->flags & DYSCO_TCP_SYN) ? 1 : 0) +
+	       ((p->flags & DYSCO_TCP_FIN) ? 1 : 0);
+}
+
+DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const struct dysco_packet *p,
+					    uint8_t seen)
+{
+	uint32_t seq_end = dysco_step_seq_end(p);
+
+	if (!(seen & DYSCO_SEEN_ANY) || dysco_seq_after(seq_end, run->seq_end)) {
+		run->seq_end = seq_end;
+	}
+	seen |= DYSCO_SEEN_ANY;
+	if (p->flags & DYSCO_TCP_ACK) {
+		if (!(seen & DYSCO_SEEN_ACK) || dysco_seq_after(p->ack, run->ack)) {
+			run->ack = p->ack;
+		}
+		seen |= DYSCO_SEEN_ACK;
+		run->window = p->window;
+	}
+	return seen;
+}
+
+/* Notes a packet that is translated, so that the record alone tells the session's state. */
+DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packet *p,
+				 enum dysco_direction direction, uint32_t bytes, uint64_t now_ns)
+{
+	struct dysco_leg_run *run = &leg->run[direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN];
+	const struct dysco_leg_run *other =
+		&leg->run[direction == DYSCO_OUT ? DYSCO_IN : DYSCO_OUT];
+	uint8_t seen = run->seen;
+
+	__sync_fetch_and_add(&run->packets, 1);
+	__sync_fetch_and_add(&run->bytes, bytes);
+	run->last_ns = now_ns;
+	if (p->flags & DYSCO_TCP_RST) {
+		run->seen = (uint8_t)(seen | DYSCO_SEEN_RST);
+		return;
+	}
+	seen = dysco_step_see_numbers(run, p, seen);
+	if (p->flags & DYSCO_TCP_SYN) {
+		seen |= (p->flags & DYSCO_TCP_ACK) ? DYSCO_SEEN_SYNACK : DYSCO_SEEN_SYN;
+	} else if (p->flags & DYSCO_TCP_ACK) {
+		seen |= DYSCO_SEEN_CONFIRM;
+	}
+	if (p->flags & DYSCO_TCP_FIN) {
+		run->fin_end = dysco_step_seq_end(p);
+		seen |= DYSCO_SEEN_FIN;
+	}
+	if ((other->seen & DYSCO_SEEN_FIN) && (p->flags & DYSCO_TCP_ACK) &&
+	    !dysco_seq_after(other->fin_end, p->ack)) {
+		seen |= DYSCO_SEEN_FINACK;
+	}
+	run->seen = seen;
+}
+
+/*
+ * The verdict on a TCP packet. leg: its record, or NULL when no key matches.
+ * control: dysco_step_is_control(). On FAST the caller also calls
+ * dysco_step_see() and translates; on every other verdict the record is
+ * unchanged.
+ */
+DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
+					   const struct dysco_packet *p,
+					   enum dysco_direction direction, bool control,
+					   enum dysco_reason *reason)
+{
+	if (!leg || leg->mode == DYSCO_MODE_FREE) {
+		if (!dysco_step_is_syn(p)) {
+			return DYSCO_VERDICT_PASS;
+		}
+		if (direction == DYSCO_OUT) {
+			return DYSCO_VERDICT_CLASSIFY;
+		}
+		return p->payload_bytes >= DYSCO_HEADER_BYTES ? DYSCO_VERDICT_INSPECT
+							      : DYSCO_VERDICT_PASS;
+	}
+	if (dysco_step_is_syn(p) || (control && direction == DYSCO_IN)) {
+		return DYSCO_VERDICT_PUNT;
+	}
+	switch (leg->mode) {
+	case DYSCO_MODE_FAST:
+		if ((leg->flags & DYSCO_LEG_FAIL_OPEN) && direction == DYSCO_IN &&
+		    (p->flags & DYSCO_TCP_RST) &&
+		    !(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
+			return DYSCO_VERDICT_PUNT;
+		}
+		return DYSCO_VERDICT_FAST;
+	case DYSCO_MODE_PASS:
+		return DYSCO_VERDICT_PASS;
+	case DYSCO_MODE_PUNT:
+		return DYSCO_VERDICT_PUNT;
+	default:
+		*reason = DYSCO_REASON_LATE;
+		return DYSCO_VERDICT_DROP;
+	}
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The leg table as the core sees it: two arrays it reads and writes in place,
+ * and the index that the datapath looks packets up in. A datapath provider
+ * supplies it; what it holds outlives the core.
+ */
+#ifndef DYSCO_DATAPATH_TABLE_H
+#define DYSCO_DATAPATH_TABLE_H
+
+#include "datapath/leg.h"
+
+#define DYSCO_REPLAY_SENDERS 1024
+
+/* The newest counters seen of one signing agent (RFC 4303 3.4.3 style window). */
+struct dysco_replay_sender {
+	uint64_t sender; /* 0: not in use */
+	uint64_t highest;
+	uint64_t window[4]; /* bit n: highest - n was seen */
+};
+
+/* What else outlives the core: one per table, zero at first. */
+struct dysco_lasting {
+	struct dysco_replay_sender replay[DYSCO_REPLAY_SENDERS];
+};
+
+struct dysco_table;
+
+struct dysco_table_ops {
+	/* Binds a key to a slot. 0, DYSCO_TABLE_EXISTS (bound already; unchanged), DYSCO_TABLE_FULL. */
+	int (*bind)(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot);
+	/* Takes a key out; no error when it is not there. */
+	void (*unbind)(struct dysco_table *table, const struct dysco_leg_key *key);
+	/* Slot of a key, DYSCO_NO_SLOT when not bound. */
+	uint32_t (*find)(struct dysco_table *table, const struct dysco_leg_key *key);
+};
+#define DYSCO_TABLE_EXISTS (-1)
+#define DYSCO_TABLE_FULL   (-2)
+
+struct dysco_table {
+	const struct dysco_table_ops *ops;
+	struct dysco_leg *legs;	      /* [capacity]; slot 0 is never used */
+	struct dysco_leg_cold *cold;  /* [capacity] */
+	struct dysco_lasting *lasting;
+	uint32_t capacity;
+};
+
+#endif

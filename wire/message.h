@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Dysco messages: what an agent writes into the payload of a SYN (paper II-A)
+ * and into a control segment, and how it is signed (paper II-E).
+ *
+ * Freestanding. docs/protocol.md is the normative text; the picture:
+ *
+ *    0                   1                   2                   3
+ *   +-------------------------------+-------------------------------+
+ *   |                    magic 0xD75C0C0D                           |
+ *   +---------------+---------------+-------------------------------+
+ *   | version = 1   | type          | total length, bytes           |
+ *   +---------------+---------------+-------------------------------+
+ *   | key id (0: not signed)        | reserved, 0                   |
+ *   +-------------------------------+-------------------------------+
+ *   | sender: 64-bit random id of the signing agent                 |
+ *   |                                                               |
+ *   +---------------------------------------------------------------+
+ *   | replay counter: 64 bits, grows with each message of a sender  |
+ *   |                                                               |
+ *   +---------------------------------------------------------------+  28
+ *   | TLVs: type (8) flags (8) length of the value (16) value ...   |
+ *   +---------------------------------------------------------------+
+ *   | last TLV, iff key id != 0: HMAC-SHA-256 (32 bytes) over all   |
+ *   | bytes of the message before its value                         |
+ *   +---------------------------------------------------------------+
+ *
+ * All integers are big-endian. Addresses take 16 bytes (types.h). A TLV of an
+ * unknown type is skipped when bit 0 of its flags is 0, else the message is
+ * refused. Values are packed, not padded. Every TLV appears at most once.
+ */
+#ifndef DYSCO_WIRE_MESSAGE_H
+#define DYSCO_WIRE_MESSAGE_H
+
+#include "wire/types.h"
+
+#define DYSCO_MAGIC         0xD75C0C0Du
+#define DYSCO_VERSION_WIRE  1
+#define DYSCO_HEADER_BYTES  28
+#define DYSCO_TLV_BYTES     4 /* type, flags, length */
+#define DYSCO_HMAC_BYTES    32
+#define DYSCO_HOPS_MAX      24 /* of one address list, the destination included */
+#define DYSCO_HOP_BYTES     24
+#define DYSCO_MESSAGE_MAX   1024 /* bytes; an encoder never exceeds it */
+#define DYSCO_NAME_BYTES    32   /* names of policies, hosts, boxes: NUL-padded */
+
+/* TCP experimental option (RFC 4727, RFC 6994): kind, length, ExID, rest. */
+#define DYSCO_TCPOPT_KIND   253
+#define DYSCO_EXID_MARK     0xD75C /* length 4: "the payload starts with a Dysco message" */
+#define DYSCO_EXID_TAG      0xD75D /* length 8: + 32-bit local tag, only inside a middlebox host */
+#define DYSCO_OPT_MARK_LEN  4
+#define DYSCO_OPT_TAG_LEN   8
+
+enum dysco_message_type {
+	DYSCO_MSG_SYN = 1,	   /* in a SYN: sets up one subsession */
+	DYSCO_MSG_TRACE = 2,	   /* control: tell me about your legs of this session */
+	DYSCO_MSG_TRACE_REPLY = 3, /* control: one agent's answer */
+};
+
+enum dysco_tlv_type {
+	DYSCO_TLV_SESSION_ID = 1, /* 16 random bytes, given by the first agent */
+	DYSCO_TLV_SESSION = 2,	  /* 36: session five-tuple, initiator first */
+	DYSCO_TLV_SUBSESSION = 3, /* 36: subsession five-tuple as sent; shows a NAT on the way */
+	DYSCO_TLV_ADDRESSES = 4,  /* 4 + 24 n: next (8), count (8), reserved (16), then hops */
+	DYSCO_TLV_TRACE = 5,	  /* 8: nonce (32), hop (8), flags (8), reserved (16) */
+	DYSCO_TLV_REPORT = 6,	  /* struct dysco_report, packed big-endian */
+	DYSCO_TLV_HMAC = 7,	  /* 32 */
+};
+
+/* One element of the address list, 24 bytes on the wire: addr, flags, reserved(16), policy. */
+#define DYSCO_HOP_EXIT 0x0001 /* the list ends here, though the session goes on (partial deployment) */
+struct dysco_hop {
+	struct dysco_addr addr;
+	uint16_t flags;
+	uint32_t policy; /* tag of the policy that put it here (dysco_policy.tag); 0: the destination */
+};
+
+/*
+ * The address list. It is carried whole: hops[next] is the host this SYN is
+ * addressed to, hops[0 .. next-1] have been traversed.
+ */
+struct dysco_address_list {
+	uint8_t next;
+	uint8_t count; /* 1 .. DYSCO_HOPS_MAX, next < count */
+	struct dysco_hop hops[DYSCO_HOPS_MAX];
+};
+
+struct dysco_session_id {
+	uint8_t b[16];
+};
+
+/* What every message carries beside its type. Filled by decode; given to encode. */
+struct dysco_header {
+	uint8_t type;	      /* enum dysco_message_type */
+	uint16_t key_id;      /* 0: not signed */
+	uint64_t sender;
+	uint64_t counter;
+	uint16_t total_bytes; /* decode only: where foreign payload (TCP Fast Open) begins */
+};
+
+struct dysco_msg_syn {
+	struct dysco_session_id id;
+	struct dysco_tuple session;    /* as the initiator's host wrote it */
+	struct dysco_tuple subsession; /* as the sending agent wrote it */
+	struct dysco_address_list list;
+};
+
+struct dysco_msg_trace {
+	struct dysco_session_id id;
+	uint32_t nonce;
+	uint8_t hop;   /* agents passed so far, the asking agent being 0 */
+	uint8_t flags; /* DYSCO_TRACE_LEFTWARD */
+};
+#define DYSCO_TRACE_LEFTWARD 0x01 /* travels towards the initiator */
+
+/* One agent's report on one host of the chain (trace). */
+struct dysco_report_leg {
+	struct dysco_tuple host; /* host-side five-tuple, outward: source is this host's side */
+	struct dysco_tuple wire; /* wire five-tuple, outward */
+	uint64_t packets_out, bytes_out, packets_in, bytes_in;
+	uint8_t state;	 /* enum dysco_leg_state */
+	uint8_t present; /* 0: the host has no leg on this side (it is an end of the chain) */
+};
+struct dysco_report {
+	char agent[DYSCO_NAME_BYTES];
+	char host[DYSCO_NAME_BYTES];
+	struct dysco_report_leg left, right; /* towards the initiator, towards the destination */
+};
+struct dysco_msg_trace_reply {
+	struct dysco_msg_trace trace; /* nonce and id copied from the question; hop: the answering agent's */
+	struct dysco_report report;
+};
+
+struct dysco_key {
+	uint16_t id; /* != 0 */
+	uint8_t bytes[32];
+};
+
+/* Results of decoding. Negative: the message is refused. */
+enum dysco_decode {
+	DYSCO_DECODE_OK = 0,
+	DYSCO_DECODE_NOT_OURS = -1,  /* no magic: foreign payload, leave it alone */
+	DYSCO_DECODE_TRUNCATED = -2, /* shorter than it says, or than a header */
+	DYSCO_DECODE_VERSION = -3,
+	DYSCO_DECODE_MALFORMED = -4, /* a length that lies, a missing or repeated TLV, a bad list */
+	DYSCO_DECODE_UNSIGNED = -5,  /* a key is configured, the message has none */
+	DYSCO_DECODE_KEY = -6,	     /* signed with a key id that is not configured */
+	DYSCO_DECODE_FORGED = -7,    /* HMAC does not match */
+};
+
+/*
+ * Header, structure and signature. keys/n_keys: the keys configured; with
+ * n_keys == 0 signatures are not looked at. Constant-time comparison.
+ * On DYSCO_DECODE_OK *hdr is filled and the TLVs are known to be well-formed:
+ * lengths add up, none is repeated, the required ones of this type are there.
+ */
+DYSCO_FUNC int dysco_message_open(struct dysco_header *hdr, const uint8_t *payload, size_t bytes,
+				    const struct dysco_key *keys, size_t n_keys);
+
+/* After dysco_message_open said OK for that type: cannot fail. */
+DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t *payload);
+DYSCO_FUNC void dysco_message_read_trace(struct dysco_msg_trace *msg, const uint8_t *payload);
+DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
+						 const uint8_t *payload);
+
+/*
+ * Encode into out[DYSCO_MESSAGE_MAX]; returns the bytes written. key NULL:
+ * unsigned (hdr->key_id is ignored and written from key). Cannot fail: every
+ * message of valid structures fits.
+ */
+DYSCO_FUNC size_t dysco_message_write_syn(uint8_t *out, const struct dysco_header *hdr,
+					    const struct dysco_msg_syn *msg,
+					    const struct dysco_key *key);
+DYSCO_FUNC size_t dysco_message_write_trace(uint8_t *out, const struct dysco_header *hdr,
+					      const struct dysco_msg_trace *msg,
+					      const struct dysco_key *key);
+DYSCO_FUNC size_t dysco_message_write_trace_reply(uint8_t *out, const struct dysco_header *hdr,
+						    const struct dysco_msg_trace_reply *msg,
+						    const struct dysco_key *key);
+
+#include "wire/message_impl.h"
+
+#endif
