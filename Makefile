@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Verbs only: Meson builds, scripts/ does the rest (HACKING.md).
+BUILD ?= build
+PREFIX ?= /usr/local
+
+.PHONY: help deps build demo check bench lint format fuzz soak install clean
+
+help:
+	@echo 'make build | demo | check | bench | lint | format | fuzz | soak | install | deps | clean'
+
+deps:
+	scripts/install-deps
+
+build:
+	@test -f $(BUILD)/build.ninja || meson setup --prefix=$(PREFIX) $(BUILD)
+	ninja -C $(BUILD)
+
+demo:
+	scripts/demo
+
+check:
+	scripts/check $(SUITES)
+
+bench: build
+	bench/run goodput
+	bench/run connect
+
+lint:
+	scripts/lint
+
+format:
+	git ls-files -z '*.c' '*.h' | xargs -0r clang-format -i
+
+# Longer than what `make check` does: minutes a target, SECONDS to choose.
+fuzz:
+	scripts/fuzz $(or $(SECONDS),300)
+
+# Many more seeds in the simulator than `make check` runs: SEEDS to choose.
+soak: build
+	scripts/soak $(or $(SEEDS),1000000)
+
+install: build
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf build build-check build-asan
