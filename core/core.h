@@ -20,7 +20,7 @@
 #include "datapath/reasons.h"
 #include "datapath/table.h"
 
-#define DYSCO_ACTIONS_MAX   8
+#define DYSCO_ACTIONS_MAX   16
 #define DYSCO_ACTIONS_ARENA 16384 /* bytes for the packets of one set of actions */
 #define DYSCO_SYN_BYTES_MAX 2048  /* larger SYNs are refused (SYN_TOO_LONG) */
 
@@ -104,7 +104,8 @@ struct dysco_core {
 	uint32_t scan_slot;
 	uint32_t round_robin[DYSCO_TYPES_MAX];
 	uint32_t box_sessions[DYSCO_BOXES_MAX]; /* live sessions this agent sent through the box */
-	uint32_t trace_nonce;
+	uint32_t trace_nonces[8]; /* of the questions asked last */
+	uint32_t traces;
 	struct dysco_port_bitmap held[16];
 };
 

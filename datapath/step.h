@@ -19,8 +19,13 @@ enum dysco_verdict {
 	DYSCO_VERDICT_PUNT,	/* to the core */
 	DYSCO_VERDICT_DROP,	/* with *reason */
 	DYSCO_VERDICT_CLASSIFY, /* SYN from the host without a leg: tag? policy? (caller) */
-	DYSCO_VERDICT_INSPECT,	/* SYN with payload from the wire: PUNT if it begins with the magic,
-				   else PASS and count FOREIGN_SYN_DATA (caller) */
+	/*
+	 * SYN from the wire without a leg (caller): PUNT if its payload begins with the magic, or
+	 * it has the MARK option, or the OUT key of its reversed five-tuple is bound (a plain SYN
+	 * takes over from a session that had a chain); else PASS, and count FOREIGN_SYN_DATA when
+	 * it has payload.
+	 */
+	DYSCO_VERDICT_INSPECT,
 };
 
 /* A control segment from a neighbour agent? Its message is for the core, never for the host. */
@@ -116,11 +121,7 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 		if (!dysco_step_is_syn(p)) {
 			return DYSCO_VERDICT_PASS;
 		}
-		if (direction == DYSCO_OUT) {
-			return DYSCO_VERDICT_CLASSIFY;
-		}
-		return p->payload_bytes >= DYSCO_HEADER_BYTES ? DYSCO_VERDICT_INSPECT
-							      : DYSCO_VERDICT_PASS;
+		return direction == DYSCO_OUT ? DYSCO_VERDICT_CLASSIFY : DYSCO_VERDICT_INSPECT;
 	}
 	if (dysco_step_is_syn(p) || (control && direction == DYSCO_IN)) {
 		return DYSCO_VERDICT_PUNT;
