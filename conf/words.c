@@ -11,6 +11,8 @@
 /* Where a byte stands. */
 enum state { BETWEEN, BARE, SINGLE, DOUBLE };
 
+_Static_assert(DYSCO_WORDS_MAX == 256, "a message names it");
+
 struct splitter {
 	struct dysco_words *words;
 	size_t used; /* bytes of text */
@@ -29,7 +31,7 @@ static void begin_word(struct splitter *s, size_t offset)
 	struct dysco_words *words = s->words;
 
 	if (words->count == DYSCO_WORDS_MAX) {
-		s->wrong = "too many words";
+		s->wrong = "more than 256 words";
 		return;
 	}
 	words->word[words->count] = words->text + s->used;
@@ -133,8 +135,7 @@ int dysco_words_split(struct dysco_words *words, const char *line, size_t bytes,
 		i += split_some(&s, line, i, bytes);
 	}
 	if (s.wrong) {
-		snprintf(error, error_bytes, "%s (at most %d words, %d bytes)", s.wrong,
-			 DYSCO_WORDS_MAX, DYSCO_LINE_BYTES);
+		snprintf(error, error_bytes, "%s", s.wrong);
 		return -1;
 	}
 	if (s.state == SINGLE || s.state == DOUBLE) {
