@@ -23,7 +23,8 @@ bool dysco_parse_tuple(const char *src, const char *dst, struct dysco_tuple *tup
 bool dysco_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *number);
 /* 64 hex digits */
 bool dysco_parse_key(const char *text, size_t bytes, uint8_t key[32]);
-/* Letters, digits, '.', '_', '-'; begins with a letter or digit; not an address; fits DYSCO_NAME_BYTES. */
+/* Letters, digits, '.', '_', '-'; begins with a letter or digit; not an address; fits
+ * DYSCO_NAME_BYTES. */
 bool dysco_parse_name_ok(const char *text);
 
 /* May an agent be reached at this address: not unspecified, multicast or IPv4 broadcast. */

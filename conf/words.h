@@ -19,8 +19,8 @@
 
 struct dysco_words {
 	int count;
-	const char *word[DYSCO_WORDS_MAX];  /* NUL-terminated, in text */
-	size_t offset[DYSCO_WORDS_MAX];	    /* where each began in the line, bytes */
+	const char *word[DYSCO_WORDS_MAX]; /* NUL-terminated, in text */
+	size_t offset[DYSCO_WORDS_MAX];	   /* where each began in the line, bytes */
 	char text[DYSCO_LINE_BYTES + DYSCO_WORDS_MAX];
 };
 
@@ -42,7 +42,6 @@ size_t dysco_words_quote(char *out, size_t out_bytes, const char *word);
  */
 typedef int dysco_statement_fn(void *context, const char *where, const struct dysco_words *words);
 int dysco_words_read(const char *name, const char *text, size_t bytes,
-		     dysco_statement_fn *statement, void *context, char *error,
-		     size_t error_bytes);
+		     dysco_statement_fn *statement, void *context, char *error, size_t error_bytes);
 
 #endif
