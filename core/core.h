@@ -25,18 +25,19 @@
 #define DYSCO_SYN_BYTES_MAX 2048  /* larger SYNs are refused (SYN_TOO_LONG) */
 
 enum dysco_action_kind {
-	DYSCO_ACT_SEND = 1, /* packet leaves the host towards the network; next hop resolved afresh */
-	DYSCO_ACT_DELIVER,  /* packet goes to the host's stack, the box */
-	DYSCO_ACT_PASS,     /* the packet that came in goes on its way unchanged, in its direction */
-	DYSCO_ACT_DROP,     /* the packet that came in ends here; reason */
-	DYSCO_ACT_EVENT,    /* tell the user: event */
+	DYSCO_ACT_SEND =
+	    1, /* packet leaves the host towards the network; next hop resolved afresh */
+	DYSCO_ACT_DELIVER, /* packet goes to the host's stack, the box */
+	DYSCO_ACT_PASS,	   /* the packet that came in goes on its way unchanged, in its direction */
+	DYSCO_ACT_DROP,	   /* the packet that came in ends here; reason */
+	DYSCO_ACT_EVENT,   /* tell the user: event */
 };
 
 enum dysco_event_kind {
 	DYSCO_EVENT_SESSION_STARTED = 1, /* first agent gave it a chain */
 	DYSCO_EVENT_SESSION_JOINED,	 /* came in with a chain */
 	DYSCO_EVENT_ESTABLISHED,
-	DYSCO_EVENT_CLOSED,  /* both FINs acknowledged */
+	DYSCO_EVENT_CLOSED, /* both FINs acknowledged */
 	DYSCO_EVENT_RESET,
 	DYSCO_EVENT_REFUSED, /* RST answered the SYN */
 	DYSCO_EVENT_EXPIRED, /* embryonic or idle for too long */
@@ -47,20 +48,20 @@ enum dysco_event_kind {
 };
 
 struct dysco_action {
-	uint8_t kind;	    /* enum dysco_action_kind */
-	uint8_t event;	    /* enum dysco_event_kind */
-	uint8_t reason;	    /* enum dysco_reason */
-	uint16_t attachment; /* SEND, DELIVER */
-	uint32_t slot;	    /* leg concerned, DYSCO_NO_SLOT: none */
+	uint8_t kind;		/* enum dysco_action_kind */
+	uint8_t event;		/* enum dysco_event_kind */
+	uint8_t reason;		/* enum dysco_reason */
+	uint16_t attachment;	/* SEND, DELIVER */
+	uint32_t slot;		/* leg concerned, DYSCO_NO_SLOT: none */
 	uint32_t offset, bytes; /* the packet (from its IP header on) in arena */
-	struct dysco_l2 l2; /* SEND, DELIVER: how the host's first packet looked on the link */
+	struct dysco_l2 l2;	/* SEND, DELIVER: how the host's first packet looked on the link */
 };
 
 struct dysco_actions {
 	uint32_t count;
-	uint32_t used; /* bytes of arena */
-	struct dysco_action list[DYSCO_ACTIONS_MAX];
-	struct dysco_msg_trace_reply trace; /* of DYSCO_EVENT_TRACE */
+	uint32_t used;					 /* bytes of arena */
+	struct dysco_action list[DYSCO_ACTIONS_MAX + 1]; /* the last is never counted */
+	struct dysco_msg_trace_reply trace;		 /* of DYSCO_EVENT_TRACE */
 	uint8_t arena[DYSCO_ACTIONS_ARENA];
 };
 
@@ -76,7 +77,8 @@ struct dysco_input {
 	struct dysco_l2 l2;
 	const uint8_t *data; /* from the IP header; checksums finished */
 	uint32_t bytes;
-	uint32_t mtu; /* of the link a packet of this host leaves by, 0: not known, 1500 is assumed */
+	uint32_t
+	    mtu; /* of the link a packet of this host leaves by, 0: not known, 1500 is assumed */
 };
 
 struct dysco_core_stats {
@@ -85,7 +87,7 @@ struct dysco_core_stats {
 };
 
 struct dysco_port_bitmap { /* ports local sockets of a host hold: bit (port - port_first) */
-	uint16_t host; /* id, 0: entry not used */
+	uint16_t host;	   /* id, 0: entry not used */
 	uint64_t bits[(DYSCO_PORT_LAST - 1024 + 1 + 63) / 64];
 };
 
@@ -96,23 +98,23 @@ struct dysco_core {
 	uint64_t sender;  /* this agent, as signer */
 	uint64_t counter; /* last replay counter used */
 	uint64_t random[2];
-	uint8_t secret[32];	/* session ids are made with it */
-	uint64_t ids;		/* made so far */
-	uint32_t free_head;	/* first free slot, linked through leg->partner */
-	uint32_t high_slot;	/* no slot above was ever used */
+	uint8_t secret[32]; /* session ids are made with it */
+	uint64_t ids;	    /* made so far */
+	uint32_t free_head; /* first free slot, linked through leg->partner */
+	uint32_t high_slot; /* no slot above was ever used */
 	uint32_t live_legs;
 	uint32_t scan_slot;
 	uint32_t round_robin[DYSCO_TYPES_MAX];
 	uint32_t box_sessions[DYSCO_BOXES_MAX]; /* live sessions this agent sent through the box */
-	uint32_t trace_nonces[8]; /* of the questions asked last */
+	uint32_t trace_nonces[8];		/* of the questions asked last */
 	uint32_t traces;
 	struct dysco_port_bitmap held[16];
 };
 
 struct dysco_core_seed {
-	uint8_t secret[32];	/* random bytes; the simulator gives fixed ones */
-	uint64_t sender;	/* random, != 0 */
-	uint64_t counter;	/* larger than any this sender has used: wall clock in us, say */
+	uint8_t secret[32]; /* random bytes; the simulator gives fixed ones */
+	uint64_t sender;    /* random, != 0 */
+	uint64_t counter;   /* larger than any this sender has used: wall clock in us, say */
 };
 
 /*
@@ -122,10 +124,12 @@ struct dysco_core_seed {
 void dysco_core_start(struct dysco_core *core, struct dysco_table *table,
 		      const struct dysco_setup *setup, const struct dysco_core_seed *seed);
 
-/* New configuration in force. Established sessions keep their chains. Box counts are mended by name. */
+/* New configuration in force. Established sessions keep their chains. Box counts are mended by
+ * name. */
 void dysco_core_setup_changed(struct dysco_core *core, const struct dysco_setup *setup);
 
-/* Ports from setup->port_first on that local sockets of this host hold; called as often as they are looked up. */
+/* Ports from setup->port_first on that local sockets of this host hold; called as often as they are
+ * looked up. */
 void dysco_core_ports_held(struct dysco_core *core, const struct dysco_port_bitmap *held);
 
 /*
@@ -153,7 +157,8 @@ bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
  */
 uint32_t dysco_core_trace(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
 
-/* What a SYN with this session five-tuple from this host would do now (`policy test`): changes nothing. */
+/* What a SYN with this session five-tuple from this host would do now (`policy test`): changes
+ * nothing. */
 struct dysco_forecast {
 	int result; /* 0: chain; else enum dysco_reason that would drop it */
 	struct dysco_address_list list;

@@ -11,16 +11,16 @@
 
 #include "wire/message.h"
 
-#define DYSCO_BOXES_MAX	       256
-#define DYSCO_TYPES_MAX	       64
-#define DYSCO_TYPE_BOXES_MAX   32
-#define DYSCO_HOSTS_MAX	       256
-#define DYSCO_HOST_PREFIXES    16
-#define DYSCO_POLICIES_MAX     256
-#define DYSCO_POLICY_HOPS      20
-#define DYSCO_POLICY_HOSTS     16
-#define DYSCO_ATTACHMENTS_MAX  1024
-#define DYSCO_KEYS_MAX	       8
+#define DYSCO_BOXES_MAX	      256
+#define DYSCO_TYPES_MAX	      64
+#define DYSCO_TYPE_BOXES_MAX  32
+#define DYSCO_HOSTS_MAX	      256
+#define DYSCO_HOST_PREFIXES   16
+#define DYSCO_POLICIES_MAX    256
+#define DYSCO_POLICY_HOPS     20
+#define DYSCO_POLICY_HOSTS    16
+#define DYSCO_ATTACHMENTS_MAX 1024
+#define DYSCO_KEYS_MAX	      8
 
 /* A middlebox's host as others name it; an address in each family it can be reached in. */
 struct dysco_box {
@@ -50,8 +50,8 @@ struct dysco_host {
 	char name[DYSCO_NAME_BYTES];
 	uint16_t id; /* != 0, stable while anything of the host lives; used in leg keys */
 	uint8_t n_prefixes;
-	struct dysco_prefix prefixes[DYSCO_HOST_PREFIXES]; /* the first of a family with all bits is the
-							      address used as a middlebox */
+	struct dysco_prefix prefixes[DYSCO_HOST_PREFIXES]; /* the first of a family with all bits is
+							      the address used as a middlebox */
 };
 
 enum dysco_hop_kind { DYSCO_HOP_BOX = 0, DYSCO_HOP_TYPE };
@@ -74,13 +74,16 @@ struct dysco_policy {
 	uint16_t at[DYSCO_POLICY_HOSTS]; /* host ids; n_at == 0: every host of this agent */
 };
 
-struct dysco_timeouts { /* seconds */
+struct dysco_timeouts {	      /* seconds */
 	uint32_t established; /* idle */
 	uint32_t half_closed;
 	uint32_t embryonic; /* since the last SYN */
 	uint32_t linger;    /* after the end: retransmitted FINs, late packets, port quarantine */
 };
-#define DYSCO_TIMEOUTS_DEFAULT {7500, 3600, 130, 60}
+#define DYSCO_TIMEOUTS_DEFAULT                                                                     \
+	{                                                                                          \
+		7500, 3600, 130, 60                                                                \
+	}
 
 struct dysco_setup {
 	char agent[DYSCO_NAME_BYTES];
@@ -90,7 +93,7 @@ struct dysco_setup {
 	struct dysco_host hosts[DYSCO_HOSTS_MAX];
 	struct dysco_policy policies[DYSCO_POLICIES_MAX]; /* by falling priority */
 	struct dysco_key keys[DYSCO_KEYS_MAX];		  /* keys[0] signs, all verify */
-	uint16_t port_first, port_last; /* subsession ports, host order */
+	uint16_t port_first, port_last;			  /* subsession ports, host order */
 	struct dysco_timeouts timeouts;
 };
 
@@ -100,13 +103,13 @@ struct dysco_setup {
 /* What is wrong with a setup: index of the offending policy and a reason. 0: nothing. */
 enum dysco_setup_error {
 	DYSCO_SETUP_OK = 0,
-	DYSCO_SETUP_LOOP,     /* a box (or box of a type) occurs twice in the list of a policy */
-	DYSCO_SETUP_SELF,     /* a policy `at` a host sends through that host itself */
-	DYSCO_SETUP_EXIT,     /* exit somewhere else than last */
+	DYSCO_SETUP_LOOP, /* a box (or box of a type) occurs twice in the list of a policy */
+	DYSCO_SETUP_SELF, /* a policy `at` a host sends through that host itself */
+	DYSCO_SETUP_EXIT, /* exit somewhere else than last */
 	DYSCO_SETUP_EMPTY_TYPE,
-	DYSCO_SETUP_PORTS,    /* first > last, or first == 0 */
-	DYSCO_SETUP_NAME,     /* two policies of one name */
-	DYSCO_SETUP_LONG,     /* more hops than an address list holds */
+	DYSCO_SETUP_PORTS, /* first > last, or first == 0 */
+	DYSCO_SETUP_NAME,  /* two policies of one name */
+	DYSCO_SETUP_LONG,  /* more hops than an address list holds */
 };
 enum dysco_setup_error dysco_setup_check(const struct dysco_setup *setup, uint16_t *policy,
 					 uint16_t *hop);

@@ -18,12 +18,14 @@ enum dysco_attach_mode {
 };
 
 struct dysco_attachment {
-	uint16_t id;   /* 1 .. DYSCO_ATTACHMENTS_MAX - 1, given by the agent, stable over its restarts */
+	uint16_t
+	    id; /* 1 .. DYSCO_ATTACHMENTS_MAX - 1, given by the agent, stable over its restarts */
 	uint16_t host; /* id */
 	enum dysco_attach_mode mode;
 	char ifname[16];
 	char netns[64];	 /* name (/run/netns/NAME), absolute path, or empty: the agent's own */
-	char mirror[16]; /* nic: interface that shows the session view, made by attach; empty: none */
+	char mirror[16]; /* nic: interface that shows the session view, made by attach; empty: none
+			  */
 };
 
 /* One filter of the classifier, in the order of setup->policies. */
@@ -45,7 +47,8 @@ struct dysco_datapath;
 
 struct dysco_datapath_ops {
 	const char *name;
-	/* Opens the pinned state under `path`, or makes it; the table in dp->table is ready then. */
+	/* Opens the pinned state under `path`, or makes it; the table in dp->table is ready then.
+	 */
 	int (*open)(struct dysco_datapath *dp, const char *path, uint32_t capacity);
 	/* Releases what belongs to this process; attachments and table stay in force. */
 	void (*close)(struct dysco_datapath *dp);

@@ -41,9 +41,9 @@ _Static_assert(sizeof(struct dysco_leg_key) == 40, "no padding in a hash key");
 enum dysco_leg_mode {
 	DYSCO_MODE_FREE = 0, /* slot not in use */
 	DYSCO_MODE_PUNT,     /* every packet goes to the core */
-	DYSCO_MODE_FAST,     /* data is translated by the datapath; SYN without ACK goes to the core */
-	DYSCO_MODE_PASS,     /* bypass of a fail-open policy: untouched; SYN goes to the core */
-	DYSCO_MODE_DEAD,     /* ended, keys quarantined: drop (LATE); SYN goes to the core */
+	DYSCO_MODE_FAST, /* data is translated by the datapath; SYN without ACK goes to the core */
+	DYSCO_MODE_PASS, /* bypass of a fail-open policy: untouched; SYN goes to the core */
+	DYSCO_MODE_DEAD, /* ended, keys quarantined: drop (LATE); SYN goes to the core */
 };
 
 enum dysco_leg_role {
@@ -105,16 +105,18 @@ struct dysco_l2 {
 
 struct dysco_leg_cold {
 	struct dysco_session_id id;
-	struct dysco_tuple session;	/* initiator first, as this host sees it */
-	struct dysco_address_list list; /* next: the host after this one on FIRST/RIGHT, this host on LAST/LEFT */
-	uint32_t isn;			/* of the initiator's SYN */
-	uint32_t syn_count;		/* SYNs seen, the first included */
-	uint8_t refused;		/* a RST answered the SYN */
-	uint8_t reported;		/* state last reported as an event */
-	uint16_t key_id;		/* 0: unsigned */
-	uint8_t own_hops;		/* hops this agent put into the list */
-	uint8_t zero[3];
-	uint64_t ended_ns;		/* when the leg was seen to have ended, 0: not yet */
+	struct dysco_tuple session; /* initiator first, as this host sees it */
+	struct dysco_address_list
+	    list;     /* next: the host after this one on FIRST/RIGHT, this host on LAST/LEFT */
+	uint32_t isn; /* of the initiator's SYN */
+	uint32_t syn_count; /* SYNs seen, the first included */
+	uint8_t refused;    /* a RST answered the SYN */
+	uint8_t reported;   /* state last reported as an event */
+	uint16_t key_id;    /* 0: unsigned */
+	uint8_t own_hops;   /* hops this agent put into the list, from list.next on */
+	uint8_t retries;    /* of the policy that put them there */
+	uint8_t zero[2];
+	uint64_t ended_ns; /* when the leg was seen to have ended, 0: not yet */
 	struct dysco_l2 l2;
 	char policy[DYSCO_NAME_BYTES]; /* that gave hops here, empty: none */
 	char why[128];		       /* for `session why`: how instances were chosen */
@@ -122,7 +124,7 @@ struct dysco_leg_cold {
 
 enum dysco_leg_state {
 	DYSCO_STATE_FREE = 0,
-	DYSCO_STATE_PENDING,	 /* waits for the box to let the SYN out */
+	DYSCO_STATE_PENDING, /* waits for the box to let the SYN out */
 	DYSCO_STATE_SYN_SENT,
 	DYSCO_STATE_SYN_RECEIVED, /* SYN-ACK seen, not confirmed */
 	DYSCO_STATE_ESTABLISHED,

@@ -34,8 +34,11 @@
 	X(INJECT, 22, "inject", "packet could not be sent or delivered")                           \
 	X(FAMILY_MIX, 23, "family_mix", "session and next hop differ in address family")           \
 	X(CONTROL, 24, "control", "control segment that belongs to no session here")               \
-	X(SENDERS_FULL, 25, "senders_full", "more signing agents than the replay table holds")     \
-	X(SLOW_PATH, 26, "slow_path", "queue to the agent full or gone")
+	X(SENDERS_FULL, 25, "senders_full",                                                        \
+	  "message of a signing agent forgotten for lack of room")                                 \
+	X(SLOW_PATH, 26, "slow_path", "queue to the agent full or gone")                           \
+	X(REFUSED_OPEN, 27, "refused_open",                                                        \
+	  "RST to the SYN of a fail-open chain, withheld: the next SYN goes without")
 
 /* Plain event counters; X(symbol, name, text) */
 #define DYSCO_COUNTERS(X)                                                                          \
@@ -65,14 +68,14 @@ enum dysco_reason {
 #define X(sym, num, name, text) DYSCO_REASON_##sym = (num),
 	DYSCO_REASONS(X)
 #undef X
-		DYSCO_REASON_COUNT
+	    DYSCO_REASON_COUNT
 };
 
 enum dysco_counter {
 #define X(sym, name, text) DYSCO_COUNTER_##sym,
 	DYSCO_COUNTERS(X)
 #undef X
-		DYSCO_COUNTER_COUNT
+	    DYSCO_COUNTER_COUNT
 };
 
 #endif

@@ -33,7 +33,7 @@ DYSCO_INLINE bool dysco_step_is_control(const struct dysco_packet *p, const uint
 					const uint8_t *end)
 {
 	return (p->flags & (DYSCO_TCP_URG | DYSCO_TCP_ACK | DYSCO_TCP_SYN)) ==
-		       (DYSCO_TCP_URG | DYSCO_TCP_ACK) &&
+		   (DYSCO_TCP_URG | DYSCO_TCP_ACK) &&
 	       dysco_packet_option(p, data, end, DYSCO_EXID_MARK) != 0;
 }
 
@@ -79,7 +79,7 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 {
 	struct dysco_leg_run *run = &leg->run[direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN];
 	const struct dysco_leg_run *other =
-		&leg->run[direction == DYSCO_OUT ? DYSCO_IN : DYSCO_OUT];
+	    &leg->run[direction == DYSCO_OUT ? DYSCO_IN : DYSCO_OUT];
 	uint8_t seen = run->seen;
 
 	__sync_fetch_and_add(&run->packets, 1);
@@ -129,8 +129,7 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 	switch (leg->mode) {
 	case DYSCO_MODE_FAST:
 		if ((leg->flags & DYSCO_LEG_FAIL_OPEN) && direction == DYSCO_IN &&
-		    (p->flags & DYSCO_TCP_RST) &&
-		    !(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
+		    (p->flags & DYSCO_TCP_RST) && !(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
 			return DYSCO_VERDICT_PUNT;
 		}
 		return DYSCO_VERDICT_FAST;

@@ -20,13 +20,16 @@ struct dysco_replay_sender {
 
 /* What else outlives the core: one per table, zero at first. */
 struct dysco_lasting {
+	uint64_t sender;       /* this agent's id as signer, kept over restarts */
+	uint64_t replay_floor; /* senders not in the table must count above it */
 	struct dysco_replay_sender replay[DYSCO_REPLAY_SENDERS];
 };
 
 struct dysco_table;
 
 struct dysco_table_ops {
-	/* Binds a key to a slot. 0, DYSCO_TABLE_EXISTS (bound already; unchanged), DYSCO_TABLE_FULL. */
+	/* Binds a key to a slot. 0, DYSCO_TABLE_EXISTS (bound already; unchanged),
+	 * DYSCO_TABLE_FULL. */
 	int (*bind)(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot);
 	/* Takes a key out; no error when it is not there. */
 	void (*unbind)(struct dysco_table *table, const struct dysco_leg_key *key);
@@ -38,8 +41,8 @@ struct dysco_table_ops {
 
 struct dysco_table {
 	const struct dysco_table_ops *ops;
-	struct dysco_leg *legs;	      /* [capacity]; slot 0 is never used */
-	struct dysco_leg_cold *cold;  /* [capacity] */
+	struct dysco_leg *legs;	     /* [capacity]; slot 0 is never used */
+	struct dysco_leg_cold *cold; /* [capacity] */
 	struct dysco_lasting *lasting;
 	uint32_t capacity;
 };

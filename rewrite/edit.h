@@ -71,7 +71,7 @@ DYSCO_FUNC size_t dysco_edit_make_segment(uint8_t *out, size_t capacity,
 
 /*
  * Rewrites the TCP packet quoted in an ICMP error (p from DYSCO_PARSE_ICMP_ERROR)
- * to `quoted`, and the outer addresses to outer_src/outer_dst; IPv4, ICMP,
+ * to `quoted`, and the outer addresses to outer_src/outer_dst (NULL: kept); IPv4, ICMP,
  * ICMPv6 and quoted checksums are brought up to date as far as they are there.
  */
 DYSCO_FUNC void dysco_edit_icmp(struct dysco_packet *p, uint8_t *data, size_t bytes,

@@ -148,6 +148,14 @@ enum dysco_decode {
 	DYSCO_DECODE_FORGED = -7,    /* HMAC does not match */
 };
 
+/* The payload begins as a Dysco message does. */
+DYSCO_INLINE bool dysco_message_is_ours(const uint8_t *payload, size_t bytes)
+{
+	return bytes >= 4 && payload[0] == (DYSCO_MAGIC >> 24) &&
+	       payload[1] == ((DYSCO_MAGIC >> 16) & 0xff) &&
+	       payload[2] == ((DYSCO_MAGIC >> 8) & 0xff) && payload[3] == (DYSCO_MAGIC & 0xff);
+}
+
 /*
  * Header, structure and signature. keys/n_keys: the keys configured; with
  * n_keys == 0 signatures are not looked at. Constant-time comparison.

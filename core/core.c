@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The core's front door: start, answers, and which packet goes where. */
+#include "core/internal.h"
+
+#include <string.h>
+
+void dysco_core_start(struct dysco_core *core, struct dysco_table *table,
+		      const struct dysco_setup *setup, const struct dysco_core_seed *seed)
+{
+	memset(core, 0, sizeof(*core));
+	core->table = table;
+	core->setup = setup;
+	if (table->lasting->sender == 0) {
+		table->lasting->sender = seed->sender;
+	}
+	core->sender = table->lasting->sender;
+	core->counter = seed->counter;
+	memcpy(core->secret, seed->secret, sizeof(core->secret));
+	memcpy(core->random, seed->secret, sizeof(core->random));
+	core->random[0] |= 1; /* all zero is a fixed point of the generator */
+	dysco_legs_start(core);
+	dysco_recount_boxes(core);
+}
+
+void dysco_core_setup_changed(struct dysco_core *core, const struct dysco_setup *setup)
+{
+	core->setup = setup;
+	dysco_recount_boxes(core);
+}
+
+void dysco_count(struct dysco_core *core, enum dysco_counter counter)
+{
+	core->stats.counters[counter]++;
+}
+
+struct dysco_action *dysco_act(struct dysco_actions *out, enum dysco_action_kind kind,
+			       uint32_t slot)
+{
+	/* Only events can exceed the list; they fall off its end. */
+	struct dysco_action *action = &out->list[out->count];
+
+	if (out->count < DYSCO_ACTIONS_MAX) {
+		out->count++;
+	}
+	memset(action, 0, sizeof(*action));
+	action->kind = (uint8_t)kind;
+	action->slot = slot;
+	return action;
+}
+
+void dysco_event(struct dysco_actions *out, enum dysco_event_kind event, uint32_t slot,
+		 enum dysco_reason reason)
+{
+	struct dysco_action *action = dysco_act(out, DYSCO_ACT_EVENT, slot);
+
+	action->event = (uint8_t)event;
+	action->reason = (uint8_t)reason;
+}
+
+void dysco_drop(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+		enum dysco_reason reason)
+{
+	dysco_act(w->out, DYSCO_ACT_DROP, slot)->reason = (uint8_t)reason;
+	core->stats.drops[reason]++;
+	if (dysco_step_is_syn(&w->p)) {
+		dysco_event(w->out, DYSCO_EVENT_DROPPED, slot, reason);
+	}
+}
+
+void dysco_pass(struct dysco_work *w, uint32_t slot)
+{
+	dysco_act(w->out, DYSCO_ACT_PASS, slot);
+}
+
+static void reset_actions(struct dysco_actions *out)
+{
+	out->count = 0;
+	out->used = 0;
+}
+
+bool dysco_copy_input(struct dysco_work *w, struct dysco_copy *copy)
+{
+	struct dysco_actions *out = w->out;
+
+	if (w->in->bytes > DYSCO_SYN_BYTES_MAX ||
+	    out->used + DYSCO_SYN_BYTES_MAX > sizeof(out->arena)) {
+		return false;
+	}
+	copy->data = &out->arena[out->used];
+	copy->bytes = w->in->bytes;
+	copy->capacity = DYSCO_SYN_BYTES_MAX;
+	copy->p = w->p;
+	memcpy(copy->data, w->in->data, w->in->bytes);
+	return true;
+}
+
+void dysco_emit(struct dysco_work *w, enum dysco_action_kind kind, uint32_t slot,
+		const struct dysco_copy *copy)
+{
+	struct dysco_action *action = dysco_act(w->out, kind, slot);
+
+	action->attachment = w->in->attachment;
+	action->l2 = w->in->l2;
+	action->offset = (uint32_t)(copy->data - w->out->arena);
+	action->bytes = (uint32_t)copy->bytes;
+	w->out->used = action->offset + (uint32_t)copy->capacity;
+	dysco_count(w->core, DYSCO_COUNTER_INJECTED);
+}
+
+void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+	bool outward = w->in->direction == DYSCO_OUT;
+	struct dysco_tuple to = outward ? leg->wire_tuple : dysco_tuple_reverse(&leg->host_tuple);
+	struct dysco_copy copy;
+
+	if (!dysco_copy_input(w, &copy)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_SYN_TOO_LONG);
+		return;
+	}
+	dysco_edit_apply(&copy.p, copy.data,
+			 dysco_edit_tuple(&copy.p, copy.data, copy.data + copy.bytes, &to));
+	dysco_step_see(leg, &w->p, outward ? DYSCO_OUT : DYSCO_IN, w->in->bytes, w->now_ns);
+	dysco_emit(w, outward ? DYSCO_ACT_SEND : DYSCO_ACT_DELIVER, slot, &copy);
+}
+
+bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
+			enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
+			uint32_t ack, uint16_t exid, const uint8_t *payload, size_t bytes)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_tuple tuple =
+	    kind == DYSCO_ACT_SEND ? leg->wire_tuple : dysco_tuple_reverse(&leg->host_tuple);
+	struct dysco_action *action;
+	size_t made;
+
+	if (out->count >= DYSCO_ACTIONS_MAX) {
+		return false;
+	}
+	made = dysco_edit_make_segment(&out->arena[out->used], sizeof(out->arena) - out->used,
+				       &tuple, seq, ack, flags, leg->run[DYSCO_OUT].window, exid,
+				       payload, bytes);
+	if (made == 0) {
+		return false;
+	}
+	action = dysco_act(out, kind, slot);
+	action->attachment = leg->attachment;
+	action->l2 = dysco_cold_at(core, slot)->l2;
+	action->offset = out->used;
+	action->bytes = (uint32_t)made;
+	out->used += (uint32_t)made;
+	dysco_count(core, DYSCO_COUNTER_INJECTED);
+	return true;
+}
+
+/* An ICMP error about a packet we sent on a subsession: it speaks of the session now. */
+static void icmp_arrived(struct dysco_core *core, struct dysco_work *w)
+{
+	struct dysco_tuple quoted = dysco_tuple_reverse(&w->p.tuple);
+	uint32_t slot = dysco_find(core, &quoted, w->in->host, DYSCO_IN);
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_copy copy;
+
+	if (slot == DYSCO_NO_SLOT || w->in->direction != DYSCO_IN) {
+		dysco_pass(w, DYSCO_NO_SLOT);
+		return;
+	}
+	if (leg->mode != DYSCO_MODE_FAST || !dysco_copy_input(w, &copy)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
+		return;
+	}
+	dysco_edit_icmp(&copy.p, copy.data, copy.bytes, &leg->host_tuple, NULL,
+			&leg->host_tuple.src);
+	dysco_count(core, DYSCO_COUNTER_ICMP_MAPPED);
+	dysco_emit(w, DYSCO_ACT_DELIVER, slot, &copy);
+}
+
+/* A packet that is no SYN: the datapath asked because of the leg's mode, or before it changed. */
+static void other_arrived(struct dysco_core *core, struct dysco_work *w)
+{
+	enum dysco_direction direction = w->in->direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN;
+	uint32_t slot = dysco_find(core, &w->p.tuple, w->in->host, direction);
+	const uint8_t *end = w->in->data + w->in->bytes;
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	enum dysco_reason reason = DYSCO_REASON_PENDING;
+	bool control = direction == DYSCO_IN && dysco_step_is_control(&w->p, w->in->data, end);
+
+	if (control) {
+		dysco_control_arrived(core, w, slot);
+		return;
+	}
+	switch (dysco_step(slot ? leg : NULL, &w->p, direction, false, &reason)) {
+	case DYSCO_VERDICT_FAST:
+		dysco_forward(core, w, slot);
+		break;
+	case DYSCO_VERDICT_PASS:
+		dysco_pass(w, slot);
+		break;
+	case DYSCO_VERDICT_PUNT:
+		if (leg->mode == DYSCO_MODE_FAST) {
+			dysco_syn_refused(core, w, slot);
+			break;
+		}
+		dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
+		break;
+	default:
+		dysco_drop(core, w, slot, reason);
+		break;
+	}
+}
+
+void dysco_core_packet_received(struct dysco_core *core, uint64_t now_ns,
+				const struct dysco_input *in, struct dysco_actions *out)
+{
+	struct dysco_work w = {.core = core, .in = in, .out = out, .now_ns = now_ns};
+
+	reset_actions(out);
+	switch (dysco_packet_parse(&w.p, in->data, in->data + in->bytes, in->bytes)) {
+	case DYSCO_PARSE_TCP:
+		break;
+	case DYSCO_PARSE_ICMP_ERROR:
+		icmp_arrived(core, &w);
+		return;
+	case DYSCO_PARSE_OTHER:
+		dysco_pass(&w, DYSCO_NO_SLOT);
+		return;
+	case DYSCO_PARSE_FRAGMENT:
+		w.p.flags = 0;
+		dysco_drop(core, &w, DYSCO_NO_SLOT, DYSCO_REASON_FRAGMENT);
+		return;
+	default:
+		w.p.flags = 0;
+		dysco_drop(core, &w, DYSCO_NO_SLOT, DYSCO_REASON_BAD_PACKET);
+		return;
+	}
+	if (!dysco_step_is_syn(&w.p)) {
+		other_arrived(core, &w);
+	} else if (in->direction == DYSCO_OUT) {
+		dysco_syn_departed(core, &w);
+	} else {
+		dysco_syn_arrived(core, &w);
+	}
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the core share. One file a concept:
+ *
+ *   core.c     start, dispatch of punted packets          legs.c   slots, keys, pairs
+ *   depart.c   SYN leaves a host                          ports.c  five-tuples of subsessions
+ *   arrive.c   SYN arrives at a host                      chain.c  address lists from policies
+ *   time.c     expiry, state reports, kill                replay.c counters of signed messages
+ *   trace.c    control segments                           policy.c checks of a setup
+ */
+#ifndef DYSCO_CORE_INTERNAL_H
+#define DYSCO_CORE_INTERNAL_H
+
+#include "core/core.h"
+#include "datapath/step.h"
+#include "rewrite/edit.h"
+
+#define DYSCO_NS_PER_S	  1000000000ull
+#define DYSCO_MTU_DEFAULT 1500u
+
+/* A packet being worked on: the parsed input, and where it is copied to be changed. */
+struct dysco_work {
+	struct dysco_core *core;
+	const struct dysco_input *in;
+	struct dysco_actions *out;
+	struct dysco_packet p;
+	uint64_t now_ns;
+};
+
+/* An editable copy of a packet in the actions' arena. */
+struct dysco_copy {
+	uint8_t *data;
+	size_t bytes, capacity;
+	struct dysco_packet p;
+};
+
+/* ---- legs.c ---- */
+DYSCO_INLINE struct dysco_leg *dysco_leg_at(const struct dysco_core *core, uint32_t slot)
+{
+	return &core->table->legs[slot];
+}
+DYSCO_INLINE struct dysco_leg_cold *dysco_cold_at(const struct dysco_core *core, uint32_t slot)
+{
+	return &core->table->cold[slot];
+}
+DYSCO_INLINE uint32_t dysco_find(const struct dysco_core *core, const struct dysco_tuple *tuple,
+				 uint16_t host, enum dysco_direction direction)
+{
+	struct dysco_leg_key key = {*tuple, host, (uint8_t)direction, 0};
+
+	return core->table->ops->find(core->table, &key);
+}
+struct dysco_leg_key dysco_leg_key_out(const struct dysco_leg *leg);
+struct dysco_leg_key dysco_leg_key_in(const struct dysco_leg *leg);
+void dysco_legs_start(struct dysco_core *core);
+/* n_free(core) slots can be had; slot comes zeroed, DEAD, not bound. DYSCO_NO_SLOT: full. */
+uint32_t dysco_leg_alloc(struct dysco_core *core);
+bool dysco_legs_available(const struct dysco_core *core, uint32_t n);
+int dysco_leg_bind(struct dysco_core *core, uint32_t slot, enum dysco_direction direction);
+void dysco_leg_unbind(struct dysco_core *core, uint32_t slot, enum dysco_direction direction);
+/* Unbinds, frees the slot; the partner stays without a partner. */
+void dysco_leg_free(struct dysco_core *core, uint32_t slot);
+/* The session gives way to another: both legs DEAD, OUT keys free, IN keys quarantined. */
+void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
+/* Marks the end of a leg once: counts, and gives back the boxes' session counts. */
+void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
+bool dysco_leg_is_over(const struct dysco_leg *leg);
+bool dysco_leg_is_embryonic(const struct dysco_leg *leg);
+void dysco_count_boxes(struct dysco_core *core, uint32_t slot, int by);
+void dysco_recount_boxes(struct dysco_core *core);
+
+/* ---- core.c: answers ---- */
+void dysco_count(struct dysco_core *core, enum dysco_counter counter);
+struct dysco_action *dysco_act(struct dysco_actions *out, enum dysco_action_kind kind,
+			       uint32_t slot);
+void dysco_event(struct dysco_actions *out, enum dysco_event_kind event, uint32_t slot,
+		 enum dysco_reason reason);
+void dysco_drop(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+		enum dysco_reason reason);
+void dysco_pass(struct dysco_work *w, uint32_t slot);
+/* Copies the input to the arena; false when it is too large (nothing done). */
+bool dysco_copy_input(struct dysco_work *w, struct dysco_copy *copy);
+/* The copy goes out as SEND or DELIVER. */
+void dysco_emit(struct dysco_work *w, enum dysco_action_kind kind, uint32_t slot,
+		const struct dysco_copy *copy);
+/* Plain translation along a leg, as the fast path does it. */
+void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
+/* A segment of our own, without input; false: no room left in the actions. */
+bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
+			enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
+			uint32_t ack, uint16_t exid, const uint8_t *payload, size_t bytes);
+
+/* ---- depart.c, arrive.c ---- */
+void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w);
+void dysco_syn_arrived(struct dysco_core *core, struct dysco_work *w);
+void dysco_syn_refused(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
+uint32_t dysco_tag_of(const struct dysco_core *core, uint32_t slot);
+
+/* ---- ports.c ---- */
+/* Chooses ports for wire->src/dst so that the IN key is free; false: none left. */
+bool dysco_ports_choose(struct dysco_core *core, uint16_t host, struct dysco_tuple *wire);
+uint64_t dysco_random(struct dysco_core *core);
+void dysco_session_id_make(struct dysco_core *core, struct dysco_session_id *id);
+
+/* ---- chain.c ---- */
+struct dysco_text { /* a bounded text */
+	char *at;
+	size_t used, size;
+};
+void dysco_text_add(struct dysco_text *text, const char *s);
+/*
+ * Puts the hops of a policy at list->hops[at...] and counts them in *own. Boxes
+ * already listed and this host itself are left out. DYSCO_REASON_NONE or why not
+ * (the list is then unusable).
+ */
+enum dysco_reason dysco_chain_add(const struct dysco_core *core, uint16_t policy,
+				  const struct dysco_host *host, const struct dysco_tuple *session,
+				  struct dysco_address_list *list, uint8_t at, uint8_t *own,
+				  bool *exit, char *why, size_t why_bytes);
+enum dysco_reason dysco_chain_first(const struct dysco_core *core, uint16_t policy,
+				    const struct dysco_host *host,
+				    const struct dysco_tuple *session,
+				    struct dysco_address_list *list, uint8_t *own, char *why,
+				    size_t why_bytes);
+void dysco_chain_advance(struct dysco_core *core, uint16_t policy);
+bool dysco_chain_has_policy(const struct dysco_address_list *list, uint32_t tag);
+int dysco_box_by_address(const struct dysco_setup *setup, const struct dysco_addr *addr);
+/* The host's own address in this family, NULL: it has none. */
+const struct dysco_addr *dysco_host_address(const struct dysco_host *host, bool ip4);
+
+/* ---- replay.c ---- */
+enum dysco_reason dysco_replay_check(struct dysco_core *core, uint64_t sender, uint64_t counter);
+
+/* ---- trace.c ---- */
+void dysco_control_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
+enum dysco_reason dysco_open_message(struct dysco_core *core, struct dysco_header *hdr,
+				     const uint8_t *payload, size_t bytes);
+const struct dysco_key *dysco_sign(struct dysco_core *core, struct dysco_header *hdr);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What happens by itself: legs are looked at in turn, changes of state are
+ * reported, what ended lingers and is freed, what is idle for too long is reset
+ * (so that it cannot go on without its chain). Also resets on request.
+ */
+#include "core/internal.h"
+
+/* A leg and its partner are judged together and go together. */
+struct pair {
+	uint32_t slot[2]; /* the second DYSCO_NO_SLOT at an end of the chain */
+	uint64_t idle_ns; /* since the last packet on either */
+	bool over;	  /* both have ended */
+};
+
+static uint64_t last_packet(const struct dysco_leg *leg)
+{
+	uint64_t last = leg->created_ns;
+
+	for (int d = 0; d < 2; d++) {
+		if (leg->run[d].last_ns > last) {
+			last = leg->run[d].last_ns;
+		}
+	}
+	return last;
+}
+
+static struct pair pair_of(const struct dysco_core *core, uint32_t slot, uint64_t now_ns)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct pair pair = {{slot, leg->partner}, 0, dysco_leg_is_over(leg)};
+	uint64_t last = last_packet(leg);
+
+	if (leg->partner != DYSCO_NO_SLOT) {
+		const struct dysco_leg *partner = dysco_leg_at(core, leg->partner);
+		uint64_t other = last_packet(partner);
+
+		last = other > last ? other : last;
+		pair.over = pair.over && dysco_leg_is_over(partner);
+	}
+	/* The datapath's clock may be a tick behind or ahead of ours. */
+	pair.idle_ns = now_ns > last ? now_ns - last : 0;
+	return pair;
+}
+
+static void free_pair(struct dysco_core *core, uint64_t now_ns, const struct pair *pair)
+{
+	for (int i = 0; i < 2; i++) {
+		if (pair->slot[i] != DYSCO_NO_SLOT) {
+			dysco_leg_ended(core, now_ns, pair->slot[i]);
+			dysco_leg_free(core, pair->slot[i]);
+		}
+	}
+}
+
+/* ---- resets ---- */
+
+/* RST with exactly the number the receiver expects (RFC 5961 3.2). */
+static void reset_wire(struct dysco_core *core, struct dysco_actions *out, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	const struct dysco_leg_run *sent = &leg->run[DYSCO_OUT], *got = &leg->run[DYSCO_IN];
+	uint32_t seq = (got->seen & DYSCO_SEEN_ACK) ? got->ack : sent->seq_end;
+
+	if (leg->mode == DYSCO_MODE_FAST) {
+		dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_RST | DYSCO_TCP_ACK,
+				   seq, sent->ack, 0, NULL, 0);
+	}
+}
+
+static void reset_host(struct dysco_core *core, struct dysco_actions *out, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	const struct dysco_leg_run *sent = &leg->run[DYSCO_OUT], *got = &leg->run[DYSCO_IN];
+	uint32_t seq = (sent->seen & DYSCO_SEEN_ACK) ? sent->ack : got->seq_end;
+	uint32_t ack = (got->seen & DYSCO_SEEN_ACK) ? got->ack : sent->seq_end;
+
+	if (leg->mode == DYSCO_MODE_FAST) {
+		dysco_emit_segment(core, out, DYSCO_ACT_DELIVER, slot,
+				   DYSCO_TCP_RST | DYSCO_TCP_ACK, seq, ack, 0, NULL, 0);
+	}
+}
+
+/* Ends a session here and now: both neighbours and the host are told. */
+static void reset_pair(struct dysco_core *core, uint64_t now_ns, const struct pair *pair,
+		       struct dysco_actions *out)
+{
+	for (int i = 0; i < 2 && pair->slot[i] != DYSCO_NO_SLOT; i++) {
+		reset_wire(core, out, pair->slot[i]);
+		reset_host(core, out, pair->slot[i]);
+	}
+	dysco_leg_retire(core, now_ns, pair->slot[0]);
+}
+
+bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		     struct dysco_actions *out)
+{
+	struct pair pair;
+
+	out->count = 0;
+	out->used = 0;
+	if (slot == DYSCO_NO_SLOT || slot > core->high_slot ||
+	    dysco_leg_at(core, slot)->mode == DYSCO_MODE_FREE) {
+		return false;
+	}
+	pair = pair_of(core, slot, now_ns);
+	if (pair.over) {
+		return false;
+	}
+	reset_pair(core, now_ns, &pair, out);
+	dysco_count(core, DYSCO_COUNTER_KILLED);
+	dysco_event(out, DYSCO_EVENT_KILLED, slot, DYSCO_REASON_NONE);
+	return true;
+}
+
+/* ---- reports ---- */
+
+static enum dysco_event_kind event_of(enum dysco_leg_state state, const struct dysco_leg *leg)
+{
+	switch (state) {
+	case DYSCO_STATE_ESTABLISHED:
+		return DYSCO_EVENT_ESTABLISHED;
+	case DYSCO_STATE_TIME_WAIT:
+		return DYSCO_EVENT_CLOSED;
+	case DYSCO_STATE_RESET:
+		return (leg->run[DYSCO_IN].seen | leg->run[DYSCO_OUT].seen) & DYSCO_SEEN_SYNACK
+			   ? DYSCO_EVENT_RESET
+			   : DYSCO_EVENT_REFUSED;
+	default:
+		return (enum dysco_event_kind)0;
+	}
+}
+
+static void report_changes(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			   struct dysco_actions *out)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
+	enum dysco_leg_state state = dysco_leg_state(leg);
+	enum dysco_event_kind event = event_of(state, leg);
+	enum dysco_event_kind first = (enum dysco_event_kind)0;
+
+	if (cold->reported == state) {
+		return;
+	}
+	/* A session too short to be seen established was established all the same. */
+	if (state > DYSCO_STATE_ESTABLISHED && state <= DYSCO_STATE_RESET &&
+	    cold->reported < DYSCO_STATE_ESTABLISHED && event != DYSCO_EVENT_REFUSED) {
+		first = DYSCO_EVENT_ESTABLISHED;
+	}
+	cold->reported = (uint8_t)state;
+	if (event == DYSCO_EVENT_REFUSED) {
+		cold->refused = 1;
+		dysco_count(core, DYSCO_COUNTER_REFUSED);
+	}
+	if (dysco_leg_is_over(leg)) {
+		dysco_leg_ended(core, now_ns, slot);
+	}
+	if (leg->role == DYSCO_ROLE_RIGHT) {
+		return; /* its partner speaks for both */
+	}
+	if (first) {
+		dysco_event(out, first, slot, DYSCO_REASON_NONE);
+	}
+	if (event) {
+		dysco_event(out, event, slot, DYSCO_REASON_NONE);
+	}
+}
+
+/* ---- expiry ---- */
+
+static void expire_embryonic(struct dysco_core *core, uint64_t now_ns, const struct pair *pair,
+			     struct dysco_actions *out)
+{
+	if (dysco_leg_at(core, pair->slot[0])->mode == DYSCO_MODE_PASS) {
+		free_pair(core, now_ns, pair); /* went without its chain: nothing to tell */
+		return;
+	}
+	dysco_count(core, DYSCO_COUNTER_EXPIRED_EMBRYONIC);
+	dysco_event(out, DYSCO_EVENT_EXPIRED, pair->slot[0], DYSCO_REASON_NONE);
+	dysco_leg_retire(core, now_ns, pair->slot[0]);
+}
+
+static void expire_idle(struct dysco_core *core, uint64_t now_ns, const struct pair *pair,
+			struct dysco_actions *out)
+{
+	reset_pair(core, now_ns, pair, out);
+	dysco_count(core, DYSCO_COUNTER_EXPIRED_IDLE);
+	dysco_event(out, DYSCO_EVENT_EXPIRED, pair->slot[0], DYSCO_REASON_NONE);
+}
+
+static bool pair_embryonic(const struct dysco_core *core, const struct pair *pair)
+{
+	return dysco_leg_is_embryonic(dysco_leg_at(core, pair->slot[0])) ||
+	       (pair->slot[1] != DYSCO_NO_SLOT &&
+		dysco_leg_is_embryonic(dysco_leg_at(core, pair->slot[1])));
+}
+
+static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			 struct dysco_actions *out)
+{
+	const struct dysco_timeouts *t = &core->setup->timeouts;
+	struct pair pair = pair_of(core, slot, now_ns);
+	bool established = dysco_leg_state(dysco_leg_at(core, slot)) == DYSCO_STATE_ESTABLISHED;
+
+	if (pair.over) {
+		uint64_t ended = dysco_cold_at(core, slot)->ended_ns;
+
+		if (pair.idle_ns >= t->linger * DYSCO_NS_PER_S &&
+		    now_ns >= ended + t->linger * DYSCO_NS_PER_S) {
+			free_pair(core, now_ns, &pair);
+		}
+	} else if (pair_embryonic(core, &pair)) {
+		if (pair.idle_ns >= t->embryonic * DYSCO_NS_PER_S) {
+			expire_embryonic(core, now_ns, &pair, out);
+		}
+	} else if (pair.idle_ns >=
+		   (established ? t->established : t->half_closed) * DYSCO_NS_PER_S) {
+		expire_idle(core, now_ns, &pair, out);
+	}
+}
+
+static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		    struct dysco_actions *out)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	if (leg->mode == DYSCO_MODE_FREE) {
+		return;
+	}
+	report_changes(core, now_ns, slot, out);
+	if (leg->role != DYSCO_ROLE_RIGHT || leg->partner == DYSCO_NO_SLOT) {
+		look_at_pair(core, now_ns, slot, out);
+	}
+}
+
+/* Actions one slot can cause: two resets for each leg of a pair, three events. */
+#define ACTIONS_PER_SLOT 7
+
+bool dysco_core_time_passed(struct dysco_core *core, uint64_t now_ns, uint32_t max_slots,
+			    struct dysco_actions *out)
+{
+	out->count = 0;
+	out->used = 0;
+	for (uint32_t n = 0; n < max_slots; n++) {
+		if (core->scan_slot >= core->high_slot) {
+			core->scan_slot = 0;
+			return false;
+		}
+		look_at(core, now_ns, ++core->scan_slot, out);
+		if (out->count + ACTIONS_PER_SLOT > DYSCO_ACTIONS_MAX) {
+			return true;
+		}
+	}
+	return true;
+}
