@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Answers about the agent itself: status, hosts, boxes, types, counters, events. */
+#include "cli/show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *dysco_show_tuple(char out[DYSCO_TUPLE_TEXT_BYTES], const json_t *tuple)
+{
+	if (!json_is_object(tuple)) {
+		snprintf(out, DYSCO_TUPLE_TEXT_BYTES, "-");
+	} else {
+		snprintf(out, DYSCO_TUPLE_TEXT_BYTES, "%.60s -> %.60s",
+			 dysco_json_text(tuple, "src"), dysco_json_text(tuple, "dst"));
+	}
+	return out;
+}
+
+enum dysco_colour dysco_show_state_colour(const char *state)
+{
+	if (strcmp(state, "established") == 0) {
+		return DYSCO_GREEN;
+	}
+	if (strcmp(state, "bypass") == 0 || strcmp(state, "reset") == 0) {
+		return DYSCO_RED;
+	}
+	if (strcmp(state, "dead") == 0 || strcmp(state, "time_wait") == 0) {
+		return DYSCO_DIM;
+	}
+	return DYSCO_YELLOW;
+}
+
+char *dysco_show_list(const json_t *array, const char *separator)
+{
+	size_t index, bytes = 1;
+	const json_t *item;
+	char *text, *end;
+
+	json_array_foreach(array, index, item)
+	{
+		bytes += json_string_length(item) + strlen(separator);
+	}
+	text = end = malloc(bytes);
+	if (!text) {
+		abort();
+	}
+	*end = '\0';
+	json_array_foreach(array, index, item)
+	{
+		end = stpcpy(stpcpy(end, index > 0 ? separator : ""), json_string_value(item));
+	}
+	return text;
+}
+
+void dysco_show_property(const char *name, const char *value)
+{
+	if (value[0] != '\0') {
+		printf("%s%-10s%s %s\n", dysco_colour(DYSCO_DIM), name, dysco_colour_off(), value);
+	}
+}
+
+static void show_agent(const json_t *answer)
+{
+	char up[DYSCO_QUANTITY_BYTES];
+	const json_t *legs = json_object_get(answer, "legs");
+
+	printf("%sagent %s%s  dyscod %s  up %s  datapath %s at %s\n", dysco_colour(DYSCO_BOLD),
+	       dysco_json_text(answer, "agent"), dysco_colour_off(),
+	       dysco_json_text(answer, "version"),
+	       dysco_text_seconds(up, dysco_json_number(answer, "uptime_s")),
+	       dysco_json_text(answer, "datapath"), dysco_json_text(answer, "pin"));
+	printf("sessions %" JSON_INTEGER_FORMAT "  legs %" JSON_INTEGER_FORMAT
+	       " of %" JSON_INTEGER_FORMAT "  policies %" JSON_INTEGER_FORMAT
+	       "  ports %s  signalling %s\n",
+	       dysco_json_count(answer, "sessions"), dysco_json_count(legs, "used"),
+	       dysco_json_count(legs, "capacity"), dysco_json_count(answer, "policies"),
+	       dysco_json_text(answer, "ports"),
+	       dysco_json_true(answer, "signed") ? "signed" : "not signed");
+}
+
+static void show_hosts(const json_t *hosts)
+{
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *host;
+
+	dysco_table_begin(&table, "HOST ADDRESSES");
+	json_array_foreach(hosts, index, host)
+	{
+		char *addresses = dysco_show_list(json_object_get(host, "addresses"), " ");
+
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(host, "name"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", addresses);
+		free(addresses);
+	}
+	dysco_table_end(&table, "no hosts: 'dysco host NAME address ADDR' makes one");
+}
+
+static void show_attachments(const json_t *attachments)
+{
+	static const char *const columns[] = {"mode", "interface", "netns", "host", "mirror"};
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *attachment;
+
+	dysco_table_begin(&table, "ID MODE INTERFACE NETNS HOST MIRROR STATE");
+	json_array_foreach(attachments, index, attachment)
+	{
+		bool up = dysco_json_true(attachment, "up");
+
+		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+				dysco_json_count(attachment, "id"));
+		for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+			dysco_table_add(&table, DYSCO_PLAIN, "%s",
+					dysco_json_text(attachment, columns[i]));
+		}
+		dysco_table_add(&table, up ? DYSCO_GREEN : DYSCO_RED, up ? "up" : "down");
+	}
+	dysco_table_end(&table, "no attachments: 'dysco attach nic IFACE host NAME' makes one");
+}
+
+enum dysco_exit dysco_show_status(const struct dysco_cli *cli, const json_t *answer)
+{
+	(void)cli;
+	show_agent(answer);
+	putchar('\n');
+	show_hosts(json_object_get(answer, "hosts"));
+	putchar('\n');
+	show_attachments(json_object_get(answer, "attachments"));
+	return DYSCO_EXIT_DONE;
+}
+
+enum dysco_exit dysco_show_boxes(const struct dysco_cli *cli, const json_t *answer)
+{
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *box;
+
+	(void)cli;
+	dysco_table_begin(&table, "BOX ADDRESSES SESSIONS");
+	json_array_foreach(json_object_get(answer, "boxes"), index, box)
+	{
+		char *addresses = dysco_show_list(json_object_get(box, "addresses"), " ");
+
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(box, "name"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", addresses);
+		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+				dysco_json_count(box, "sessions"));
+		free(addresses);
+	}
+	dysco_table_end(&table, "no boxes: 'dysco box add NAME ADDR' makes one");
+	return DYSCO_EXIT_DONE;
+}
+
+enum dysco_exit dysco_show_types(const struct dysco_cli *cli, const json_t *answer)
+{
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *type;
+
+	(void)cli;
+	dysco_table_begin(&table, "TYPE SELECT BOXES");
+	json_array_foreach(json_object_get(answer, "types"), index, type)
+	{
+		char *boxes = dysco_show_list(json_object_get(type, "boxes"), " ");
+
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(type, "name"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(type, "select"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", boxes);
+		free(boxes);
+	}
+	dysco_table_end(&table, "no types: 'dysco type add NAME BOX...' makes one");
+	return DYSCO_EXIT_DONE;
+}
+
+static void show_drops(const struct dysco_cli *cli, const json_t *drops)
+{
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *drop;
+
+	dysco_table_begin(&table, "DROPS NO REASON TEXT");
+	json_array_foreach(drops, index, drop)
+	{
+		json_int_t count = dysco_json_count(drop, "count");
+
+		if (count == 0 && !cli->all) {
+			continue;
+		}
+		dysco_table_add(&table, count > 0 ? DYSCO_YELLOW : DYSCO_PLAIN,
+				"%" JSON_INTEGER_FORMAT, count);
+		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+				dysco_json_count(drop, "number"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(drop, "name"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(drop, "text"));
+	}
+	dysco_table_end(&table, "no drops");
+}
+
+enum dysco_exit dysco_show_stats(const struct dysco_cli *cli, const json_t *answer)
+{
+	struct dysco_text_table table;
+	const char *name;
+	json_t *count;
+
+	dysco_table_begin(&table, "COUNTER VALUE");
+	json_object_foreach(json_object_get(answer, "counters"), name, count)
+	{
+		if (json_integer_value(count) == 0 && !cli->all) {
+			continue;
+		}
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", name);
+		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+				json_integer_value(count));
+	}
+	dysco_table_end(&table, "all counters are 0");
+	putchar('\n');
+	show_drops(cli, json_object_get(answer, "drops"));
+	return DYSCO_EXIT_DONE;
+}
+
+static enum dysco_colour event_colour(const char *event)
+{
+	static const char *const bad[] = {"reset",  "refused", "expired",
+					  "killed", "dropped", "bypassed"};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (strcmp(event, bad[i]) == 0) {
+			return DYSCO_YELLOW;
+		}
+	}
+	return strcmp(event, "established") == 0 ? DYSCO_GREEN : DYSCO_PLAIN;
+}
+
+/* " host client", or nothing when the event does not have it */
+static void event_word(const json_t *event, const char *member)
+{
+	const char *text = dysco_json_text(event, member);
+
+	if (text[0] != '\0') {
+		printf("  %s %s", member, text);
+	}
+}
+
+enum dysco_exit dysco_show_event(const struct dysco_cli *cli, const json_t *answer)
+{
+	const char *event = dysco_json_text(answer, "event");
+	const char *clock = strchr(dysco_json_text(answer, "time"), 'T');
+	const json_t *session = json_object_get(answer, "session");
+	char tuple[DYSCO_TUPLE_TEXT_BYTES];
+
+	(void)cli;
+	printf("%.12s  %s%-15s%s  %.*s", clock ? clock + 1 : "-", dysco_colour(event_colour(event)),
+	       event, dysco_colour_off(), DYSCO_ID_SHOWN, dysco_json_text(answer, "id"));
+	if (json_is_object(session)) {
+		printf("  %s", dysco_show_tuple(tuple, session));
+	}
+	event_word(answer, "host");
+	event_word(answer, "policy");
+	event_word(answer, "reason");
+	putchar('\n');
+	fflush(stdout);
+	return DYSCO_EXIT_DONE;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Answers about policies. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/show.h"
+
+/* "fw -> ids", the last marked when the chain leaves Dysco there */
+static char *via(const json_t *policy)
+{
+	char *hops = dysco_show_list(json_object_get(policy, "via"), " -> ");
+	char *text = NULL;
+
+	if (!dysco_json_true(policy, "exit")) {
+		return hops;
+	}
+	if (asprintf(&text, "%s (exit)", hops) < 0) {
+		abort();
+	}
+	free(hops);
+	return text;
+}
+
+static void add_policy(struct dysco_text_table *table, const json_t *policy)
+{
+	char *at = dysco_show_list(json_object_get(policy, "at"), ",");
+	char *hops = via(policy);
+
+	dysco_table_add(table, DYSCO_BOLD, "%s", dysco_json_text(policy, "name"));
+	dysco_table_add(table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+			dysco_json_count(policy, "priority"));
+	dysco_table_add(table, DYSCO_PLAIN, "%s", at);
+	dysco_table_add(table, DYSCO_PLAIN, "%s", hops);
+	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "fail"));
+	dysco_table_add(table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+			dysco_json_count(policy, "sessions"));
+	dysco_table_add(table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+			dysco_json_count(policy, "matched"));
+	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "filter"));
+	free(at);
+	free(hops);
+}
+
+enum dysco_exit dysco_show_policies(const struct dysco_cli *cli, const json_t *answer)
+{
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *policy;
+
+	(void)cli;
+	dysco_table_begin(&table, "POLICY PRIORITY AT VIA FAIL LIVE MATCHED FILTER");
+	json_array_foreach(json_object_get(answer, "policies"), index, policy)
+	{
+		add_policy(&table, policy);
+	}
+	dysco_table_end(&table, "no policies: sessions go as routing says");
+	return DYSCO_EXIT_DONE;
+}
+
+static void show_evaluated(const json_t *evaluated)
+{
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *policy;
+
+	dysco_table_begin(&table, "POLICY PRIORITY MATCHES FILTER NOTE");
+	json_array_foreach(evaluated, index, policy)
+	{
+		bool match = dysco_json_true(policy, "match");
+
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "name"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
+				dysco_json_count(policy, "priority"));
+		dysco_table_add(&table, match ? DYSCO_GREEN : DYSCO_DIM, match ? "yes" : "no");
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "filter"));
+		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "note"));
+	}
+	dysco_table_end(&table, "no policies");
+}
+
+static enum dysco_colour verdict_colour(const char *verdict)
+{
+	if (strcmp(verdict, "drop") == 0) {
+		return DYSCO_RED;
+	}
+	return strcmp(verdict, "chain") == 0 ? DYSCO_GREEN : DYSCO_YELLOW;
+}
+
+enum dysco_exit dysco_show_policy_test(const struct dysco_cli *cli, const json_t *answer)
+{
+	const char *verdict = dysco_json_text(answer, "verdict");
+	char tuple[DYSCO_TUPLE_TEXT_BYTES];
+	char *hops = dysco_show_list(json_object_get(answer, "hops"), " -> ");
+
+	(void)cli;
+	printf("%s%s%s\n", dysco_colour(DYSCO_BOLD),
+	       dysco_show_tuple(tuple, json_object_get(answer, "session")), dysco_colour_off());
+	dysco_show_property("host", dysco_json_text(answer, "host"));
+	printf("%s%-10s%s %s%s%s\n", dysco_colour(DYSCO_DIM), "verdict", dysco_colour_off(),
+	       dysco_colour(verdict_colour(verdict)), verdict, dysco_colour_off());
+	dysco_show_property("policy", dysco_json_text(answer, "policy"));
+	dysco_show_property("hops", hops);
+	dysco_show_property("reason", dysco_json_text(answer, "reason"));
+	dysco_show_property("why", dysco_json_text(answer, "why"));
+	putchar('\n');
+	show_evaluated(json_object_get(answer, "evaluated"));
+	free(hops);
+	return strcmp(verdict, "drop") == 0 ? DYSCO_EXIT_FINDINGS : DYSCO_EXIT_DONE;
+}
