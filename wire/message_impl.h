@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The code behind wire/message.h; included by it and by nothing else.
+ *
+ * Decoding is in three passes: structure (every length, every TLV once, the set
+ * that the type asks for), signature, values. After that reading cannot fail.
+ */
+#ifndef DYSCO_WIRE_MESSAGE_IMPL_H
+#define DYSCO_WIRE_MESSAGE_IMPL_H
+
+#include "wire/sha256.h"
+
+#define DYSCO_TLV_CRITICAL     0x01 /* flag: refuse the message if the type is not known */
+#define DYSCO_SESSION_ID_BYTES 16
+#define DYSCO_TUPLE_BYTES      36
+#define DYSCO_LIST_BYTES       4 /* of the address list, before the hops */
+#define DYSCO_TRACE_BYTES      8
+#define DYSCO_REPORT_LEG_BYTES (2 * DYSCO_TUPLE_BYTES + 4 * 8 + 2)
+#define DYSCO_REPORT_BYTES     (2 * DYSCO_NAME_BYTES + 2 * DYSCO_REPORT_LEG_BYTES)
+
+_Static_assert(DYSCO_HEADER_BYTES + 5 * DYSCO_TLV_BYTES + DYSCO_SESSION_ID_BYTES +
+		       2 * DYSCO_TUPLE_BYTES + DYSCO_LIST_BYTES + DYSCO_HOPS_MAX * DYSCO_HOP_BYTES +
+		       DYSCO_HMAC_BYTES <=
+		   DYSCO_MESSAGE_MAX,
+	       "the longest SYN message fits");
+
+DYSCO_INLINE uint16_t dysco_get16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+DYSCO_INLINE uint32_t dysco_get32(const uint8_t *at)
+{
+	return (uint32_t)dysco_get16(at) << 16 | dysco_get16(at + 2);
+}
+
+DYSCO_INLINE uint64_t dysco_get64(const uint8_t *at)
+{
+	return (uint64_t)dysco_get32(at) << 32 | dysco_get32(at + 4);
+}
+
+DYSCO_INLINE void dysco_put16(uint8_t *at, uint16_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+}
+
+DYSCO_INLINE void dysco_put32(uint8_t *at, uint32_t v)
+{
+	dysco_put16(at, (uint16_t)(v >> 16));
+	dysco_put16(at + 2, (uint16_t)v);
+}
+
+DYSCO_INLINE void dysco_put64(uint8_t *at, uint64_t v)
+{
+	dysco_put32(at, (uint32_t)(v >> 32));
+	dysco_put32(at + 4, (uint32_t)v);
+}
+
+/* A five-tuple in memory is what it is on the wire. */
+DYSCO_INLINE struct dysco_tuple dysco_get_tuple(const uint8_t *at)
+{
+	struct dysco_tuple t;
+
+	__builtin_memcpy(&t, at, DYSCO_TUPLE_BYTES);
+	return t;
+}
+
+DYSCO_INLINE void dysco_put_tuple(uint8_t *at, const struct dysco_tuple *t)
+{
+	__builtin_memcpy(at, t, DYSCO_TUPLE_BYTES);
+}
+
+/* Decoding: structure */
+
+/* Offsets of the values of the types we know; 0: not there. */
+struct dysco_tlvs {
+	uint16_t at[DYSCO_TLV_HMAC + 1];
+};
+
+DYSCO_INLINE bool dysco_tlv_known(uint8_t type)
+{
+	return type >= DYSCO_TLV_SESSION_ID && type <= DYSCO_TLV_HMAC;
+}
+
+/* Of a known type; the address list is only held to its bounds here. */
+DYSCO_INLINE bool dysco_tlv_length_ok(uint8_t type, size_t length)
+{
+	switch (type) {
+	case DYSCO_TLV_SESSION_ID:
+		return length == DYSCO_SESSION_ID_BYTES;
+	case DYSCO_TLV_SESSION:
+	case DYSCO_TLV_SUBSESSION:
+		return length == DYSCO_TUPLE_BYTES;
+	case DYSCO_TLV_ADDRESSES:
+		return length >= DYSCO_LIST_BYTES + DYSCO_HOP_BYTES &&
+		       length <= DYSCO_LIST_BYTES + DYSCO_HOPS_MAX * DYSCO_HOP_BYTES;
+	case DYSCO_TLV_TRACE:
+		return length == DYSCO_TRACE_BYTES;
+	case DYSCO_TLV_REPORT:
+		return length == DYSCO_REPORT_BYTES;
+	default:
+		return length == DYSCO_HMAC_BYTES;
+	}
+}
+
+/* One TLV at m[at], of which room bytes are there; returns its length, 0: refused. */
+DYSCO_INLINE size_t dysco_message_scan_tlv(struct dysco_tlvs *tlvs, const uint8_t *m, size_t at,
+					   size_t room)
+{
+	uint8_t type, flags;
+	size_t length;
+
+	if (room < DYSCO_TLV_BYTES) {
+		return 0;
+	}
+	type = m[at];
+	flags = m[at + 1];
+	length = dysco_get16(m + at + 2);
+	if (length > room - DYSCO_TLV_BYTES) {
+		return 0;
+	}
+	if (!dysco_tlv_known(type)) {
+		return (flags & DYSCO_TLV_CRITICAL) ? 0 : DYSCO_TLV_BYTES + length;
+	}
+	if ((flags & ~DYSCO_TLV_CRITICAL) != 0 || !dysco_tlv_length_ok(type, length)) {
+		return 0;
+	}
+	tlvs->at[type] = (uint16_t)(at + DYSCO_TLV_BYTES);
+	return DYSCO_TLV_BYTES + length;
+}
+
+DYSCO_FUNC bool dysco_message_scan(struct dysco_tlvs *tlvs, const uint8_t *m, size_t total)
+{
+	uint32_t seen[256 / 32] = {0};
+	size_t at = DYSCO_HEADER_BYTES;
+
+	__builtin_memset(tlvs, 0, sizeof(*tlvs));
+	while (at < total) {
+		size_t length = dysco_message_scan_tlv(tlvs, m, at, total - at);
+		uint8_t type = m[at];
+
+		if (length == 0 || (seen[type / 32] & 1u << type % 32)) {
+			return false;
+		}
+		seen[type / 32] |= 1u << type % 32;
+		at += length;
+	}
+	return true;
+}
+
+/* The TLVs of a type of message, HMAC left aside, as a set of bits; 0: type not known. */
+DYSCO_INLINE unsigned int dysco_message_needs(uint8_t type)
+{
+	switch (type) {
+	case DYSCO_MSG_SYN:
+		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_SESSION |
+		       1u << DYSCO_TLV_SUBSESSION | 1u << DYSCO_TLV_ADDRESSES;
+	case DYSCO_MSG_TRACE:
+		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE;
+	case DYSCO_MSG_TRACE_REPLY:
+		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_REPORT;
+	default:
+		return 0;
+	}
+}
+
+/* Just the TLVs of this type, and the HMAC as the last one if and only if it is signed. */
+DYSCO_INLINE bool dysco_message_set_ok(const struct dysco_tlvs *tlvs,
+				       const struct dysco_header *hdr)
+{
+	unsigned int needs = dysco_message_needs(hdr->type);
+	unsigned int found = 0;
+
+	for (unsigned int type = 0; type <= DYSCO_TLV_HMAC; type++) {
+		found |= (unsigned int)(tlvs->at[type] != 0) << type;
+	}
+	if (needs == 0) {
+		return false;
+	}
+	if (hdr->key_id == 0) {
+		return found == needs;
+	}
+	return found == (needs | 1u << DYSCO_TLV_HMAC) &&
+	       tlvs->at[DYSCO_TLV_HMAC] + DYSCO_HMAC_BYTES == hdr->total_bytes;
+}
+
+/* The fixed part. A message of another version may look different behind its version. */
+DYSCO_INLINE int dysco_message_open_header(struct dysco_header *hdr, const uint8_t *m, size_t bytes)
+{
+	if (bytes < 4 || dysco_get32(m) != DYSCO_MAGIC) {
+		return DYSCO_DECODE_NOT_OURS;
+	}
+	if (bytes < DYSCO_HEADER_BYTES) {
+		return DYSCO_DECODE_TRUNCATED;
+	}
+	if (m[4] != DYSCO_VERSION_WIRE) {
+		return DYSCO_DECODE_VERSION;
+	}
+	hdr->type = m[5];
+	hdr->total_bytes = dysco_get16(m + 6);
+	hdr->key_id = dysco_get16(m + 8);
+	hdr->sender = dysco_get64(m + 12);
+	hdr->counter = dysco_get64(m + 20);
+	if (hdr->total_bytes < DYSCO_HEADER_BYTES || hdr->total_bytes > DYSCO_MESSAGE_MAX ||
+	    dysco_get16(m + 10) != 0) {
+		return DYSCO_DECODE_MALFORMED;
+	}
+	return hdr->total_bytes > bytes ? DYSCO_DECODE_TRUNCATED : DYSCO_DECODE_OK;
+}
+
+/* Decoding: signature */
+
+DYSCO_FUNC int dysco_message_verify(const struct dysco_header *hdr, const uint8_t *m,
+				    const struct dysco_key *keys, size_t n_keys)
+{
+	size_t signed_bytes = (size_t)hdr->total_bytes - DYSCO_HMAC_BYTES;
+	uint8_t hmac[DYSCO_HMAC_BYTES];
+
+	if (n_keys == 0) {
+		return DYSCO_DECODE_OK;
+	}
+	if (hdr->key_id == 0) {
+		return DYSCO_DECODE_UNSIGNED;
+	}
+	for (size_t i = 0; i < n_keys; i++) {
+		if (keys[i].id == hdr->key_id) {
+			dysco_hmac_sha256(hmac, keys[i].bytes, m, signed_bytes);
+			return dysco_hmac_equal(hmac, m + signed_bytes) ? DYSCO_DECODE_OK
+									: DYSCO_DECODE_FORGED;
+		}
+	}
+	return DYSCO_DECODE_KEY;
+}
+
+/* Decoding: values */
+
+DYSCO_INLINE bool dysco_value_tuple_ok(const uint8_t *v)
+{
+	struct dysco_tuple t = dysco_get_tuple(v);
+
+	return dysco_addr_is_ip4(&t.src) == dysco_addr_is_ip4(&t.dst);
+}
+
+/* A hop has an address; an exit is the last one. */
+DYSCO_INLINE bool dysco_value_hop_ok(const uint8_t *v, bool last)
+{
+	struct dysco_addr addr;
+	uint16_t flags = dysco_get16(v + 16);
+
+	__builtin_memcpy(&addr, v, sizeof(addr));
+	return !dysco_addr_is_zero(&addr) && (flags == 0 || (flags == DYSCO_HOP_EXIT && last)) &&
+	       dysco_get16(v + 18) == 0;
+}
+
+/* v: the value; its length stands before it. */
+DYSCO_INLINE bool dysco_value_addresses_ok(const uint8_t *v)
+{
+	size_t length = dysco_get16(v - 2);
+	uint8_t next = v[0];
+	uint8_t count = v[1];
+
+	if (count > DYSCO_HOPS_MAX ||
+	    length != DYSCO_LIST_BYTES + (size_t)count * DYSCO_HOP_BYTES || next >= count ||
+	    dysco_get16(v + 2) != 0) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!dysco_value_hop_ok(v + DYSCO_LIST_BYTES + i * DYSCO_HOP_BYTES,
+					i + 1u == count)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+DYSCO_INLINE bool dysco_value_trace_ok(const uint8_t *v)
+{
+	return (v[5] & ~DYSCO_TRACE_LEFTWARD) == 0 && dysco_get16(v + 6) == 0;
+}
+
+/* Visible ASCII, then NULs to the end, one at least: names reach terminals. */
+DYSCO_INLINE bool dysco_value_name_ok(const uint8_t *v)
+{
+	bool ended = false;
+
+	for (size_t i = 0; i < DYSCO_NAME_BYTES; i++) {
+		if (ended ? v[i] != 0 : v[i] != 0 && (v[i] <= ' ' || v[i] > '~')) {
+			return false;
+		}
+		ended = v[i] == 0;
+	}
+	return ended;
+}
+
+DYSCO_INLINE bool dysco_value_report_leg_ok(const uint8_t *v)
+{
+	return dysco_value_tuple_ok(v) && dysco_value_tuple_ok(v + DYSCO_TUPLE_BYTES) &&
+	       v[DYSCO_REPORT_LEG_BYTES - 1] <= 1;
+}
+
+DYSCO_INLINE bool dysco_value_report_ok(const uint8_t *v)
+{
+	const uint8_t *legs = v + (size_t)2 * DYSCO_NAME_BYTES;
+
+	return dysco_value_name_ok(v) && dysco_value_name_ok(v + DYSCO_NAME_BYTES) &&
+	       dysco_value_report_leg_ok(legs) &&
+	       dysco_value_report_leg_ok(legs + DYSCO_REPORT_LEG_BYTES);
+}
+
+DYSCO_INLINE bool dysco_message_values_ok(const struct dysco_tlvs *tlvs, uint8_t type,
+					  const uint8_t *m)
+{
+	switch (type) {
+	case DYSCO_MSG_SYN:
+		return dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SESSION]) &&
+		       dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SUBSESSION]) &&
+		       dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES]);
+	case DYSCO_MSG_TRACE_REPLY:
+		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE]) &&
+		       dysco_value_report_ok(m + tlvs->at[DYSCO_TLV_REPORT]);
+	default:
+		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE]);
+	}
+}
+
+DYSCO_FUNC int dysco_message_open(struct dysco_header *hdr, const uint8_t *payload, size_t bytes,
+				  const struct dysco_key *keys, size_t n_keys)
+{
+	struct dysco_header h = {0};
+	struct dysco_tlvs tlvs;
+	int result = dysco_message_open_header(&h, payload, bytes);
+
+	if (result != DYSCO_DECODE_OK) {
+		return result;
+	}
+	if (!dysco_message_scan(&tlvs, payload, h.total_bytes) ||
+	    !dysco_message_set_ok(&tlvs, &h)) {
+		return DYSCO_DECODE_MALFORMED;
+	}
+	result = dysco_message_verify(&h, payload, keys, n_keys);
+	if (result != DYSCO_DECODE_OK) {
+		return result;
+	}
+	if (!dysco_message_values_ok(&tlvs, h.type, payload)) {
+		return DYSCO_DECODE_MALFORMED;
+	}
+	*hdr = h;
+	return DYSCO_DECODE_OK;
+}
+
+/* Reading what dysco_message_open() has let through */
+
+DYSCO_INLINE void dysco_read_id(struct dysco_session_id *id, const struct dysco_tlvs *tlvs,
+				const uint8_t *m)
+{
+	__builtin_memcpy(id->b, m + tlvs->at[DYSCO_TLV_SESSION_ID], sizeof(id->b));
+}
+
+DYSCO_INLINE void dysco_read_hop(struct dysco_hop *hop, const uint8_t *v)
+{
+	__builtin_memcpy(&hop->addr, v, sizeof(hop->addr));
+	hop->flags = dysco_get16(v + 16);
+	hop->policy = dysco_get32(v + 20);
+}
+
+DYSCO_INLINE void dysco_read_addresses(struct dysco_address_list *list, const uint8_t *v)
+{
+	list->next = v[0];
+	list->count = v[1];
+	for (size_t i = 0; i < DYSCO_HOPS_MAX && i < list->count; i++) {
+		dysco_read_hop(&list->hops[i], v + DYSCO_LIST_BYTES + i * DYSCO_HOP_BYTES);
+	}
+}
+
+DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t *payload)
+{
+	struct dysco_tlvs tlvs;
+
+	__builtin_memset(msg, 0, sizeof(*msg));
+	dysco_message_scan(&tlvs, payload, dysco_get16(payload + 6));
+	dysco_read_id(&msg->id, &tlvs, payload);
+	msg->session = dysco_get_tuple(payload + tlvs.at[DYSCO_TLV_SESSION]);
+	msg->subsession = dysco_get_tuple(payload + tlvs.at[DYSCO_TLV_SUBSESSION]);
+	dysco_read_addresses(&msg->list, payload + tlvs.at[DYSCO_TLV_ADDRESSES]);
+}
+
+DYSCO_INLINE void dysco_read_trace(struct dysco_msg_trace *msg, const struct dysco_tlvs *tlvs,
+				   const uint8_t *m)
+{
+	const uint8_t *v = m + tlvs->at[DYSCO_TLV_TRACE];
+
+	dysco_read_id(&msg->id, tlvs, m);
+	msg->nonce = dysco_get32(v);
+	msg->hop = v[4];
+	msg->flags = v[5];
+}
+
+DYSCO_FUNC void dysco_message_read_trace(struct dysco_msg_trace *msg, const uint8_t *payload)
+{
+	struct dysco_tlvs tlvs;
+
+	__builtin_memset(msg, 0, sizeof(*msg));
+	dysco_message_scan(&tlvs, payload, dysco_get16(payload + 6));
+	dysco_read_trace(msg, &tlvs, payload);
+}
+
+DYSCO_INLINE void dysco_read_report_leg(struct dysco_report_leg *leg, const uint8_t *v)
+{
+	const uint8_t *counters = v + (size_t)2 * DYSCO_TUPLE_BYTES;
+
+	leg->host = dysco_get_tuple(v);
+	leg->wire = dysco_get_tuple(v + DYSCO_TUPLE_BYTES);
+	leg->packets_out = dysco_get64(counters);
+	leg->bytes_out = dysco_get64(counters + 8);
+	leg->packets_in = dysco_get64(counters + 16);
+	leg->bytes_in = dysco_get64(counters + 24);
+	leg->state = counters[32];
+	leg->present = counters[33];
+}
+
+DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
+					       const uint8_t *payload)
+{
+	struct dysco_tlvs tlvs;
+	const uint8_t *v;
+
+	__builtin_memset(msg, 0, sizeof(*msg));
+	dysco_message_scan(&tlvs, payload, dysco_get16(payload + 6));
+	dysco_read_trace(&msg->trace, &tlvs, payload);
+	v = payload + tlvs.at[DYSCO_TLV_REPORT];
+	__builtin_memcpy(msg->report.agent, v, DYSCO_NAME_BYTES);
+	__builtin_memcpy(msg->report.host, v + DYSCO_NAME_BYTES, DYSCO_NAME_BYTES);
+	v += (size_t)2 * DYSCO_NAME_BYTES;
+	dysco_read_report_leg(&msg->report.left, v);
+	dysco_read_report_leg(&msg->report.right, v + DYSCO_REPORT_LEG_BYTES);
+}
+
+/* Encoding; `at` is the offset written up to */
+
+DYSCO_INLINE size_t dysco_write_tlv(uint8_t *out, size_t at, enum dysco_tlv_type type,
+				    size_t length)
+{
+	out[at] = (uint8_t)type;
+	out[at + 1] = DYSCO_TLV_CRITICAL;
+	dysco_put16(out + at + 2, (uint16_t)length);
+	return at + DYSCO_TLV_BYTES;
+}
+
+DYSCO_INLINE size_t dysco_write_id(uint8_t *out, size_t at, const struct dysco_session_id *id)
+{
+	at = dysco_write_tlv(out, at, DYSCO_TLV_SESSION_ID, sizeof(id->b));
+	__builtin_memcpy(out + at, id->b, sizeof(id->b));
+	return at + sizeof(id->b);
+}
+
+DYSCO_INLINE size_t dysco_write_tuple(uint8_t *out, size_t at, enum dysco_tlv_type type,
+				      const struct dysco_tuple *t)
+{
+	at = dysco_write_tlv(out, at, type, DYSCO_TUPLE_BYTES);
+	dysco_put_tuple(out + at, t);
+	return at + DYSCO_TUPLE_BYTES;
+}
+
+DYSCO_INLINE void dysco_write_hop(uint8_t *out, const struct dysco_hop *hop)
+{
+	__builtin_memcpy(out, &hop->addr, sizeof(hop->addr));
+	dysco_put16(out + 16, hop->flags);
+	dysco_put16(out + 18, 0);
+	dysco_put32(out + 20, hop->policy);
+}
+
+DYSCO_INLINE size_t dysco_write_addresses(uint8_t *out, size_t at,
+					  const struct dysco_address_list *list)
+{
+	size_t count = list->count < DYSCO_HOPS_MAX ? list->count : DYSCO_HOPS_MAX;
+
+	at = dysco_write_tlv(out, at, DYSCO_TLV_ADDRESSES,
+			     DYSCO_LIST_BYTES + count * DYSCO_HOP_BYTES);
+	out[at] = list->next;
+	out[at + 1] = (uint8_t)count;
+	dysco_put16(out + at + 2, 0);
+	at += DYSCO_LIST_BYTES;
+	for (size_t i = 0; i < count; i++, at += DYSCO_HOP_BYTES) {
+		dysco_write_hop(out + at, &list->hops[i]);
+	}
+	return at;
+}
+
+DYSCO_INLINE size_t dysco_write_trace(uint8_t *out, size_t at, const struct dysco_msg_trace *msg)
+{
+	at = dysco_write_id(out, at, &msg->id);
+	at = dysco_write_tlv(out, at, DYSCO_TLV_TRACE, DYSCO_TRACE_BYTES);
+	dysco_put32(out + at, msg->nonce);
+	out[at + 4] = msg->hop;
+	out[at + 5] = msg->flags;
+	dysco_put16(out + at + 6, 0);
+	return at + DYSCO_TRACE_BYTES;
+}
+
+DYSCO_INLINE size_t dysco_write_report_leg(uint8_t *out, size_t at,
+					   const struct dysco_report_leg *leg)
+{
+	uint8_t *counters = out + at + (size_t)2 * DYSCO_TUPLE_BYTES;
+
+	dysco_put_tuple(out + at, &leg->host);
+	dysco_put_tuple(out + at + DYSCO_TUPLE_BYTES, &leg->wire);
+	dysco_put64(counters, leg->packets_out);
+	dysco_put64(counters + 8, leg->bytes_out);
+	dysco_put64(counters + 16, leg->packets_in);
+	dysco_put64(counters + 24, leg->bytes_in);
+	counters[32] = leg->state;
+	counters[33] = leg->present;
+	return at + DYSCO_REPORT_LEG_BYTES;
+}
+
+DYSCO_INLINE size_t dysco_write_report(uint8_t *out, size_t at, const struct dysco_report *report)
+{
+	at = dysco_write_tlv(out, at, DYSCO_TLV_REPORT, DYSCO_REPORT_BYTES);
+	__builtin_memcpy(out + at, report->agent, DYSCO_NAME_BYTES);
+	__builtin_memcpy(out + at + DYSCO_NAME_BYTES, report->host, DYSCO_NAME_BYTES);
+	at += (size_t)2 * DYSCO_NAME_BYTES;
+	at = dysco_write_report_leg(out, at, &report->left);
+	return dysco_write_report_leg(out, at, &report->right);
+}
+
+/* Header and, with a key, signature: last, since both depend on the length. */
+DYSCO_FUNC size_t dysco_write_finish(uint8_t *out, size_t at, enum dysco_message_type type,
+				     const struct dysco_header *hdr, const struct dysco_key *key)
+{
+	size_t total = at;
+
+	if (key) {
+		at = dysco_write_tlv(out, at, DYSCO_TLV_HMAC, DYSCO_HMAC_BYTES);
+		total = at + DYSCO_HMAC_BYTES;
+	}
+	dysco_put32(out, DYSCO_MAGIC);
+	out[4] = DYSCO_VERSION_WIRE;
+	out[5] = (uint8_t)type;
+	dysco_put16(out + 6, (uint16_t)total);
+	dysco_put16(out + 8, key ? key->id : 0);
+	dysco_put16(out + 10, 0);
+	dysco_put64(out + 12, hdr->sender);
+	dysco_put64(out + 20, hdr->counter);
+	if (key) {
+		dysco_hmac_sha256(out + at, key->bytes, out, at);
+	}
+	return total;
+}
+
+DYSCO_FUNC size_t dysco_message_write_syn(uint8_t *out, const struct dysco_header *hdr,
+					  const struct dysco_msg_syn *msg,
+					  const struct dysco_key *key)
+{
+	size_t at = dysco_write_id(out, DYSCO_HEADER_BYTES, &msg->id);
+
+	at = dysco_write_tuple(out, at, DYSCO_TLV_SESSION, &msg->session);
+	at = dysco_write_tuple(out, at, DYSCO_TLV_SUBSESSION, &msg->subsession);
+	at = dysco_write_addresses(out, at, &msg->list);
+	return dysco_write_finish(out, at, DYSCO_MSG_SYN, hdr, key);
+}
+
+DYSCO_FUNC size_t dysco_message_write_trace(uint8_t *out, const struct dysco_header *hdr,
+					    const struct dysco_msg_trace *msg,
+					    const struct dysco_key *key)
+{
+	size_t at = dysco_write_trace(out, DYSCO_HEADER_BYTES, msg);
+
+	return dysco_write_finish(out, at, DYSCO_MSG_TRACE, hdr, key);
+}
+
+DYSCO_FUNC size_t dysco_message_write_trace_reply(uint8_t *out, const struct dysco_header *hdr,
+						  const struct dysco_msg_trace_reply *msg,
+						  const struct dysco_key *key)
+{
+	size_t at = dysco_write_trace(out, DYSCO_HEADER_BYTES, &msg->trace);
+
+	at = dysco_write_report(out, at, &msg->report);
+	return dysco_write_finish(out, at, DYSCO_MSG_TRACE_REPLY, hdr, key);
+}
+
+#endif
