@@ -19,22 +19,16 @@
 int dysco_client_line(char *line, size_t line_bytes, int n_words, char *const *words)
 {
 	size_t used = 0;
-	bool raw = false;
 
 	for (int i = 0; i < n_words; i++) {
 		size_t room = line_bytes - used;
-		size_t need =
-		    raw ? strlen(words[i]) : dysco_words_quote(line + used, room, words[i]);
+		size_t need = dysco_words_quote(line + used, room, words[i]);
 
 		if (need + 2 > room) {
 			return -1;
 		}
-		if (raw) {
-			memcpy(line + used, words[i], need);
-		}
 		used += need;
 		line[used++] = ' ';
-		raw = raw || strcmp(words[i], "filter") == 0;
 	}
 	line[used > 0 ? used - 1 : 0] = '\0';
 	for (char *c = line; *c != '\0'; c++) {

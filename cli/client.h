@@ -9,11 +9,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/*
- * Joins words to one line that the agent splits again; what follows the word
- * `filter` is left as it is, since the agent takes the rest of the line.
- * 0, or -1 when it does not fit.
- */
+/* Joins words to one line that the agent splits again; 0, or -1 when it does not fit. */
 int dysco_client_line(char *line, size_t line_bytes, int n_words, char *const *words);
 
 /* Connects; returns a file descriptor, or -1 with a sentence in error. */

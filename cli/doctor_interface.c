@@ -12,7 +12,8 @@
 
 #include "cli/doctor.h"
 
-#define SYN_ROOM_BYTES 1280 /* a SYN with a list of 24 hops, its headers and a signature */
+#define OUR_HANDLE     "0xd75c" /* of the tc filters, datapath/bpf/hook.c */
+#define SYN_ROOM_BYTES 1280	/* a SYN with a list of 24 hops, its headers and a signature */
 
 static json_t *interface_link(const char *ifname)
 {
@@ -131,7 +132,7 @@ static bool has_filter(const char *ifname, const char *direction)
 	{
 		const json_t *options = json_object_get(filter, "options");
 
-		found = found || strstr(dysco_json_text(options, "bpf_name"), "dysco");
+		found = found || strcmp(dysco_json_text(options, "handle"), OUR_HANDLE) == 0;
 	}
 	json_decref(filters);
 	return found;
