@@ -31,8 +31,8 @@ static int add_address(struct lab *lab, struct uses *uses, const char *where, co
 	}
 	for (int i = 0; i < uses->count; i++) {
 		if (memcmp(uses->use[i].binary, use->binary, sizeof(use->binary)) == 0) {
-			return lab_fail(lab, where, "the address of %s is already taken by %s", text,
-					uses->use[i].where);
+			return lab_fail(lab, where, "the address of %s is already taken by %s",
+					text, uses->use[i].where);
 		}
 	}
 	uses->count++;
@@ -69,10 +69,11 @@ static int check_links(struct lab *lab)
 	for (int i = 0; i < lab->n_links; i++) {
 		for (int k = 0; k < i; k++) {
 			if (strcmp(lab->links[i].name, lab->links[k].name) == 0) {
-				return lab_fail(lab, lab->links[i].where,
-						"'%s' is already the name of a link (%s); add: name "
-						"OTHER",
-						lab->links[i].name, lab->links[k].where);
+				return lab_fail(
+				    lab, lab->links[i].where,
+				    "'%s' is already the name of a link (%s); add: name "
+				    "OTHER",
+				    lab->links[i].name, lab->links[k].where);
 			}
 		}
 	}
@@ -116,6 +117,6 @@ int lab_check(struct lab *lab)
 		return lab_fail(lab, NULL, "%s: no node; write at least: node NAME", lab->file);
 	}
 	return check_vars(lab) || check_links(lab) || check_addresses(lab) || check_offloads(lab)
-		       ? -1
-		       : 0;
+		   ? -1
+		   : 0;
 }

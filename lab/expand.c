@@ -34,7 +34,7 @@ static bool var_name_ok(const char *name)
 {
 	return name[0] && strspn(name, "0123456789") == 0 &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-		       strlen(name);
+		   strlen(name);
 }
 
 static struct lab_var *push_var(struct lab *lab, const char *where, const char *name,
@@ -81,8 +81,7 @@ int lab_fix_var(struct lab *lab, const char *assignment)
 		return lab_fail(lab, NULL, "--set %s: write --set NAME=VALUE", assignment);
 	}
 	var = push_var(lab, "--set",
-		       lab_format(lab, "%.*s", (int)(equals - assignment), assignment),
-		       equals + 1);
+		       lab_format(lab, "%.*s", (int)(equals - assignment), assignment), equals + 1);
 	if (!var) {
 		return -1;
 	}
@@ -104,8 +103,9 @@ static int operand(struct lab *lab, const char *where, const char *text, long *v
 	const char *digits = var ? var->value : text;
 
 	if (!var && !is_integer(text)) {
-		return lab_fail(lab, where, "@{...}: there is no variable '%s'; write: let %s VALUE",
-				text, text);
+		return lab_fail(lab, where,
+				"@{...}: there is no variable '%s'; write: let %s VALUE", text,
+				text);
 	}
 	if (!is_integer(digits)) {
 		return lab_fail(lab, where, "@{...}: '%s' is '%s', not a number below 10^9", text,
@@ -368,8 +368,10 @@ int lab_execute(struct lab *lab, int first, int last, int depth)
 		int other = -1, end;
 
 		if (++lab->executed > LAB_EXECUTED_MAX || depth > DEPTH_MAX) {
-			return lab_fail(lab, raw->where, "more than %d statements or %d blocks in "
-					"each other", LAB_EXECUTED_MAX, DEPTH_MAX);
+			return lab_fail(lab, raw->where,
+					"more than %d statements or %d blocks in "
+					"each other",
+					LAB_EXECUTED_MAX, DEPTH_MAX);
 		}
 		if (expand_line(lab, raw, &line)) {
 			return -1;
@@ -381,9 +383,8 @@ int lab_execute(struct lab *lab, int first, int last, int depth)
 			continue;
 		}
 		end = find_end(lab, i, last, &other);
-		if (end < 0 || (begins(raw, "repeat")
-					? repeat(lab, &line, i + 1, end, depth)
-					: branch(lab, &line, i, other, end, depth))) {
+		if (end < 0 || (begins(raw, "repeat") ? repeat(lab, &line, i + 1, end, depth)
+						      : branch(lab, &line, i, other, end, depth))) {
 			return -1;
 		}
 		i = end;

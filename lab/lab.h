@@ -36,7 +36,7 @@
 /* Where a lab keeps its files, and its agents their maps. */
 #define LAB_RUN_ROOT "/run/dysco-lab"
 #define LAB_PIN_ROOT "/sys/fs/bpf/dysco-lab"
-#define LAB_BRIDGE   "br0"
+#define LAB_BRIDGE   "br0"    /* the interface of a LAB_SWITCH */
 #define LAB_WIRES    ".wires" /* namespace of the delay boxes: no node's name begins with a dot */
 
 struct lab_words {
@@ -49,7 +49,7 @@ struct lab_line {
 	struct lab_words words;
 };
 
-enum lab_kind { LAB_NODE, LAB_ROUTER, LAB_BOX, LAB_BRIDGE };
+enum lab_kind { LAB_NODE, LAB_ROUTER, LAB_BOX, LAB_SWITCH };
 
 struct lab_node {
 	const char *where;
@@ -120,7 +120,7 @@ struct lab_step {
 	enum lab_ready ready;
 	struct lab_node *node;
 	struct lab_agent *agent;
-	const char *name;	/* LAB_STEP_FILE; LAB_READY_TCP: the port, LAB_READY_FILE: the path */
+	const char *name; /* LAB_STEP_FILE; LAB_READY_TCP: the port, LAB_READY_FILE: the path */
 	struct lab_words words; /* the command, or the lines of the file */
 };
 
@@ -163,12 +163,12 @@ void lab_free(struct lab *lab);
 void *lab_alloc(struct lab *lab, size_t bytes);
 const char *lab_copy(struct lab *lab, const char *text);
 const char *lab_format(struct lab *lab, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3), nonnull));
 /* Words first..last-1 of w, copied. */
 struct lab_words lab_slice(struct lab *lab, const struct lab_words *w, int first, int last);
 /* Sets lab->error to "WHERE: text" (or "text" when where is NULL) and returns -1. */
 int lab_fail(struct lab *lab, const char *where, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* read.c: the whole way from a text to a checked lab. */
 int lab_read_text(struct lab *lab, const char *name, const char *text, size_t bytes);
@@ -177,7 +177,8 @@ int lab_read_file(struct lab *lab, const char *path);
 /* expand.c */
 int lab_set_var(struct lab *lab, const char *where, const char *name, const char *value);
 int lab_fix_var(struct lab *lab, const char *assignment); /* "NAME=VALUE" of the command line */
-/* Executes lines[first .. last-1]: repeat, if and @{...} done, each statement handed to lab_parse(). */
+/* Executes lines[first .. last-1]: repeat, if and @{...} done, each statement handed to
+ * lab_parse(). */
 int lab_execute(struct lab *lab, int first, int last, int depth);
 const char *lab_expand_word(struct lab *lab, const char *where, const char *word);
 

@@ -21,7 +21,8 @@ bool lab_name_ok(const char *name, size_t max_bytes)
 	size_t n = strlen(name);
 
 	return n > 0 && n < max_bytes && name[0] != '-' && name[0] != '.' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == n;
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+		   n;
 }
 
 bool lab_address_ok(const char *text, bool with_bits)
@@ -45,8 +46,8 @@ bool lab_address_ok(const char *text, bool with_bits)
 			}
 		}
 	}
-	return !slash && (inet_pton(AF_INET, addr, binary) == 1 ||
-			  inet_pton(AF_INET6, addr, binary) == 1);
+	return !slash &&
+	       (inet_pton(AF_INET, addr, binary) == 1 || inet_pton(AF_INET6, addr, binary) == 1);
 }
 
 struct lab_node *lab_find_node(struct lab *lab, const char *name)
@@ -143,7 +144,7 @@ static int parse_node(struct lab *lab, const struct lab_line *line)
 
 static int parse_bridge(struct lab *lab, const struct lab_line *line)
 {
-	struct lab_node *node = add_node(lab, line, LAB_BRIDGE);
+	struct lab_node *node = add_node(lab, line, LAB_SWITCH);
 
 	if (!node) {
 		return -1;
@@ -171,7 +172,7 @@ static int parse_route(struct lab *lab, const struct lab_line *line)
 		return lab_fail(lab, line->where, "'%s' is not ADDRESS[/BITS] or default", prefix);
 	}
 	lab->routes[lab->n_routes++] = (struct lab_route){
-		line->where, node, lab_slice(lab, &line->words, 2, line->words.count)};
+	    line->where, node, lab_slice(lab, &line->words, 2, line->words.count)};
 	return 0;
 }
 
@@ -324,13 +325,13 @@ static int parse_agent(struct lab *lab, const struct lab_line *line)
 	}
 	if (find_agent(lab, name) || !lab_name_ok(name, LAB_NODE_BYTES)) {
 		return lab_fail(lab, line->where, "'%s' is %s", name,
-				find_agent(lab, name) ? "already an agent" : "no name for an agent");
+				find_agent(lab, name) ? "already an agent"
+						      : "no name for an agent");
 	}
 	if (room(lab, line, lab->n_agents, LAB_AGENTS_MAX, "agents")) {
 		return -1;
 	}
-	*agent = (struct lab_agent){line->where, name,
-				    need_node(lab, line, line->words.word[3])};
+	*agent = (struct lab_agent){line->where, name, need_node(lab, line, line->words.word[3])};
 	step = add_step(lab, line, LAB_STEP_AGENT);
 	if (!agent->node || !step) {
 		return -1;
@@ -370,27 +371,27 @@ static int parse_stray(struct lab *lab, const struct lab_line *line)
 }
 
 static const struct statement STATEMENTS[] = {
-	{"lab", 2, 2, parse_lab, "lab NAME"},
-	{"set", 3, 3, parse_set, "set congestion NAME | set mtu BYTES"},
-	{"let", 3, 3, parse_let, "let VARIABLE VALUE"},
-	{"node", 2, 0, parse_node, "node NAME [gateway ADDRESS...]"},
-	{"router", 2, 0, parse_node, "router NAME [gateway ADDRESS...]"},
-	{"box", 2, 0, parse_node, "box NAME [gateway ADDRESS...]"},
-	{"bridge", 2, 0, parse_bridge, "bridge NAME [ADDRESS/BITS...]"},
-	{"link", 4, 0, lab_parse_link,
-	 "link NODE[:INTERFACE] [ADDRESS/BITS...] -- NODE[:INTERFACE] [ADDRESS/BITS...] [OPTION "
-	 "VALUE]..."},
-	{"route", 4, 0, parse_route, "route NODE PREFIX|default via ADDRESS [dev INTERFACE]"},
-	{"sysctl", 4, 4, parse_sysctl, "sysctl NODE|* KEY VALUE"},
-	{"offload", 3, 3, parse_offload, "offload NODE[:INTERFACE]|* on|off"},
-	{"file", 3, 0, parse_file, "file NAME LINE..."},
-	{"run", 3, 0, parse_command, "run NODE COMMAND..."},
-	{"daemon", 3, 0, parse_command, "daemon NODE COMMAND..."},
-	{"ready", 4, 0, parse_ready, "ready NODE tcp PORT | file PATH | run COMMAND..."},
-	{"agent", 4, 4, parse_agent, "agent NAME node NODE"},
-	{"dysco", 3, 0, parse_dysco, "dysco AGENT|* STATEMENT..."},
-	{"else", 1, 0, parse_stray, ""},
-	{"end", 1, 0, parse_stray, ""},
+    {"lab", 2, 2, parse_lab, "lab NAME"},
+    {"set", 3, 3, parse_set, "set congestion NAME | set mtu BYTES"},
+    {"let", 3, 3, parse_let, "let VARIABLE VALUE"},
+    {"node", 2, 0, parse_node, "node NAME [gateway ADDRESS...]"},
+    {"router", 2, 0, parse_node, "router NAME [gateway ADDRESS...]"},
+    {"box", 2, 0, parse_node, "box NAME [gateway ADDRESS...]"},
+    {"bridge", 2, 0, parse_bridge, "bridge NAME [ADDRESS/BITS...]"},
+    {"link", 4, 0, lab_parse_link,
+     "link NODE[:INTERFACE] [ADDRESS/BITS...] -- NODE[:INTERFACE] [ADDRESS/BITS...] [OPTION "
+     "VALUE]..."},
+    {"route", 4, 0, parse_route, "route NODE PREFIX|default via ADDRESS [dev INTERFACE]"},
+    {"sysctl", 4, 4, parse_sysctl, "sysctl NODE|* KEY VALUE"},
+    {"offload", 3, 3, parse_offload, "offload NODE[:INTERFACE]|* on|off"},
+    {"file", 3, 0, parse_file, "file NAME LINE..."},
+    {"run", 3, 0, parse_command, "run NODE COMMAND..."},
+    {"daemon", 3, 0, parse_command, "daemon NODE COMMAND..."},
+    {"ready", 4, 0, parse_ready, "ready NODE tcp PORT | file PATH | run COMMAND..."},
+    {"agent", 4, 4, parse_agent, "agent NAME node NODE"},
+    {"dysco", 3, 0, parse_dysco, "dysco AGENT|* STATEMENT..."},
+    {"else", 1, 0, parse_stray, ""},
+    {"end", 1, 0, parse_stray, ""},
 };
 
 int lab_parse(struct lab *lab, const struct lab_line *line)

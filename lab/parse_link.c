@@ -16,7 +16,7 @@ static bool ifname_taken(const struct lab *lab, const struct lab_node *node, con
 		}
 	}
 	return strcmp(ifname, "lo") == 0 ||
-	       (node->kind == LAB_BRIDGE && strcmp(ifname, LAB_BRIDGE) == 0);
+	       (node->kind == LAB_SWITCH && strcmp(ifname, LAB_BRIDGE) == 0);
 }
 
 /* words[first] is NODE[:INTERFACE]; returns the index after the addresses, -1 on error. */
@@ -35,7 +35,8 @@ static int parse_end(struct lab *lab, const struct lab_line *line, int first, st
 	end->ifname = colon ? colon + 1 : NULL;
 	if (!end->node) {
 		return lab_fail(lab, line->where,
-				"there is no node '%s' above this line; write: node %s", name, name);
+				"there is no node '%s' above this line; write: node %s", name,
+				name);
 	}
 	if (colon && !lab_name_ok(end->ifname, LAB_NODE_BYTES)) {
 		return lab_fail(lab, line->where,
@@ -62,12 +63,12 @@ static int name_ends(struct lab *lab, const struct lab_line *line, struct lab_li
 					"node %s already has an interface '%s'; write %s:INTERFACE",
 					end->node->name, end->ifname, end->node->name);
 		}
-		if (end->node->kind == LAB_BRIDGE && end->addresses.count) {
-			return lab_fail(lab, line->where,
-					"a port of bridge %s has no address of its own; write: bridge "
-					"%s %s",
-					end->node->name, end->node->name,
-					end->addresses.word[0]);
+		if (end->node->kind == LAB_SWITCH && end->addresses.count) {
+			return lab_fail(
+			    lab, line->where,
+			    "a port of bridge %s has no address of its own; write: bridge "
+			    "%s %s",
+			    end->node->name, end->node->name, end->addresses.word[0]);
 		}
 	}
 	if (link->end[0].node == link->end[1].node &&
@@ -86,8 +87,8 @@ static int parse_seed(struct lab *lab, const struct lab_line *line, struct lab_l
 	link->wired = true;
 	link->seed = strtoull(value, &end, 0);
 	return *value == '\0' || *end || *value == '-'
-		       ? lab_fail(lab, line->where, "seed '%s' is not a number", value)
-		       : 0;
+		   ? lab_fail(lab, line->where, "seed '%s' is not a number", value)
+		   : 0;
 }
 
 static int parse_option(struct lab *lab, const struct lab_line *line, struct lab_link *link,
@@ -98,8 +99,8 @@ static int parse_option(struct lab *lab, const struct lab_line *line, struct lab
 	if (strcmp(key, "name") == 0) {
 		link->name = value;
 		return lab_name_ok(value, LAB_NAME_BYTES)
-			       ? 0
-			       : lab_fail(lab, line->where, "'%s' is no name for a link", value);
+			   ? 0
+			   : lab_fail(lab, line->where, "'%s' is no name for a link", value);
 	}
 	if (strcmp(key, "mtu") == 0) {
 		link->mtu = value;
@@ -120,8 +121,8 @@ static int parse_option(struct lab *lab, const struct lab_line *line, struct lab
 	}
 	link->wired = true;
 	return wire_set(link->settings, key, value, error, sizeof(error))
-		       ? lab_fail(lab, line->where, "%s", error)
-		       : 0;
+		   ? lab_fail(lab, line->where, "%s", error)
+		   : 0;
 }
 
 static int parse_options(struct lab *lab, const struct lab_line *line, struct lab_link *link,
@@ -131,8 +132,10 @@ static int parse_options(struct lab *lab, const struct lab_line *line, struct la
 
 	for (int i = first; i < w->count; i += 2) {
 		if (i + 1 == w->count) {
-			return lab_fail(lab, line->where, "'%s' is not ADDRESS/BITS, and as an "
-					"option it has no value", w->word[i]);
+			return lab_fail(lab, line->where,
+					"'%s' is not ADDRESS/BITS, and as an "
+					"option it has no value",
+					w->word[i]);
 		}
 		if (parse_option(lab, line, link, w->word[i], w->word[i + 1])) {
 			return -1;
@@ -167,8 +170,8 @@ int lab_parse_link(struct lab *lab, const struct lab_line *line)
 		return -1;
 	}
 	if (!link->name) {
-		link->name = lab_format(lab, "%s-%s", link->end[0].node->name,
-					link->end[1].node->name);
+		link->name =
+		    lab_format(lab, "%s-%s", link->end[0].node->name, link->end[1].node->name);
 	}
 	lab->n_links++;
 	return 0;

@@ -25,7 +25,10 @@ struct wire_settings {
 	uint32_t reorder_ppm; /* held back until one to three later frames have passed */
 	uint32_t queue;	      /* frames waiting at most; more are lost */
 };
-#define WIRE_SETTINGS_DEFAULT {0, 0, 0, 0, 0, 10000}
+#define WIRE_SETTINGS_DEFAULT                                                                      \
+	{                                                                                          \
+		0, 0, 0, 0, 0, 10000                                                               \
+	}
 
 /*
  * Sets one setting from words: VALUE for both directions, or VALUE/VALUE for
