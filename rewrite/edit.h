@@ -45,10 +45,13 @@ DYSCO_FUNC bool dysco_edit_checksum_ok(const struct dysco_packet *p, const uint8
  * header full at 60 bytes, or capacity).
  */
 
-/* Appends an experimental option {253, len, ExID[, value]}, padded to 4; value for the tag only. */
+/*
+ * Adds our experimental option {253, len, ExID[, value]} in front of the others;
+ * value for the tag only. A checksum that was wrong before stays wrong.
+ */
 DYSCO_FUNC bool dysco_edit_add_option(struct dysco_packet *p, uint8_t *data, size_t *bytes,
 				      size_t capacity, uint16_t exid, const uint32_t *value);
-/* Takes out our option with that ExID where it stands (and NOP padding we added); false: not there. */
+/* Takes out our option with that ExID where it stands; false: not there. */
 DYSCO_FUNC bool dysco_edit_remove_option(struct dysco_packet *p, uint8_t *data, size_t *bytes,
 					 uint16_t exid);
 /* Puts `n` bytes in front of the payload; what no longer fits in `limit` (whole packet) is cut from the payload's end. */
