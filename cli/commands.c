@@ -37,7 +37,7 @@ const struct dysco_command dysco_commands[] = {
     {"log", "debug|info|warn|error", "how much the agent says", 1, NULL, NULL},
     {"doctor", "[IFACE...]", "what is wrong on this machine, and how to mend it", 0, NULL,
      dysco_run_doctor},
-    {"lab", "up|exec|run|down ...", "topologies of network namespaces (dysco-lab(1))", 0, NULL,
+    {"lab", "up|run|exec|set|down|list|show ...", "topologies of network namespaces (dysco-lab(1))", 0, NULL,
      dysco_run_lab},
     {"keygen", "[FILE]", "a new key for signed signalling", 0, NULL, dysco_run_keygen},
     {"version", "", "of this program and of the agent", 0, NULL, dysco_run_version},

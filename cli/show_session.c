@@ -46,8 +46,8 @@ enum dysco_exit dysco_show_sessions(const struct dysco_cli *cli, const json_t *a
 	}
 	dysco_table_end(&table, "no sessions");
 	if (total > (json_int_t)json_array_size(sessions)) {
-		printf("%zu of %" JSON_INTEGER_FORMAT " shown; 'limit N' shows more\n",
-		       json_array_size(sessions), total);
+		fprintf(stderr, "%zu of %" JSON_INTEGER_FORMAT " shown; 'limit N' shows more\n",
+			json_array_size(sessions), total);
 	}
 	return DYSCO_EXIT_DONE;
 }
