@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The codec of messages: hashes, layout, what is written is read, any damage is noticed. */
+#include "tests/unit/messages.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void assert_hex(const uint8_t *bytes, const char *hex)
+{
+	char text[2 * DYSCO_SHA256_BYTES + 1];
+
+	for (size_t i = 0; i < DYSCO_SHA256_BYTES; i++) {
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	}
+	assert_string_equal(text, hex);
+}
+
+static void assert_sha256(const char *text, size_t times, const char *hex)
+{
+	size_t n = strlen(text);
+	uint8_t *data = malloc(n * times + 1);
+	uint8_t out[DYSCO_SHA256_BYTES];
+
+	assert_non_null(data);
+	for (size_t i = 0; i < times; i++) {
+		memcpy(data + i * n, text, n);
+	}
+	dysco_sha256(out, data, n * times);
+	free(data);
+	assert_hex(out, hex);
+}
+
+/* FIPS 180-4 examples, and each length around the ends of padding. */
+static void sha256_gives_the_published_digests(void **state)
+{
+	(void)state;
+	assert_sha256("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_sha256("", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+		      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+	assert_sha256("a", 1000000,
+		      "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	assert_sha256("a", 55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318");
+	assert_sha256("a", 56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a");
+	assert_sha256("a", 63, "7d3e74a05d7db15bce4ad9ec0658ea98e3f06eeecf16b4c6fff2da457ddc2f34");
+	assert_sha256("a", 64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb");
+	assert_sha256("a", 65, "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0");
+	assert_sha256("a", 119, "31eba51c313a5c08226adf18d4a359cfdfd8d2e816b13f4af952f7ea6584dcfb");
+	assert_sha256("a", 120, "2f3d335432c70b580af0e8e1b3674a7c020d683aa5f73aaaedfdc55af904c21c");
+}
+
+/* RFC 4231, test cases 1 to 3: shorter keys are the same as zero-filled ones (RFC 2104 2). */
+static void hmac_gives_the_published_codes(void **state)
+{
+	uint8_t key[32] = {0};
+	uint8_t data[50];
+	uint8_t out[DYSCO_HMAC_BYTES];
+
+	(void)state;
+	memset(key, 0x0b, 20);
+	dysco_hmac_sha256(out, key, (const uint8_t *)"Hi There", 8);
+	assert_hex(out, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+	memset(key, 0, sizeof(key));
+	memcpy(key, "Jefe", 4);
+	dysco_hmac_sha256(out, key, (const uint8_t *)"what do ya want for nothing?", 28);
+	assert_hex(out, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	memset(key, 0xaa, 20);
+	memset(data, 0xdd, sizeof(data));
+	dysco_hmac_sha256(out, key, data, sizeof(data));
+	assert_hex(out, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
+}
+
+static void hmac_comparison_sees_every_bit(void **state)
+{
+	uint8_t a[DYSCO_HMAC_BYTES] = {1, 2, 3};
+	uint8_t b[DYSCO_HMAC_BYTES] = {1, 2, 3};
+
+	(void)state;
+	assert_true(dysco_hmac_equal(a, b));
+	for (size_t bit = 0; bit < 8 * sizeof(a); bit++) {
+		b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_false(dysco_hmac_equal(a, b));
+		b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+}
+
+/* The picture of docs/protocol.md, byte by byte: it must not change by itself. */
+static void syn_message_has_the_documented_layout(void **state)
+{
+	static const uint8_t expected[] = {0xd7, 0x5c, 0x0c, 0x0d, 1, 1,    0,	  172,	0,
+					   0,	 0,    0, /* header */
+					   0,	 0,    0,    0,	   0, 0,    0,	  9,	0,
+					   0,	 0,    0,    0,	   0, 1,    2, /* sender, counter */
+					   1,	 1,    0,    16,   7, 7,    7,	  7,	7,
+					   7,	 7,    7,    7,	   7, 7,    7,	  7,	7,
+					   7,	 7, /* session id */
+					   2,	 1,    0,    36,   0, 0,    0,	  0,	0,
+					   0,	 0,    0,    0,	   0, 0xff, 0xff, 10,	0,
+					   0,	 1, /* session */
+					   0,	 0,    0,    0,	   0, 0,    0,	  0,	0,
+					   0,	 0xff, 0xff, 10,   0, 0,    2,	  0x9c, 0x40,
+					   0,	 80,   3,    1,	   0, 36,   0,	  0,	0,
+					   0,	 0,    0,    0,	   0, 0,    0,	  0xff, 0xff,
+					   10,	 0,    0,    3, /* subsession */
+					   0,	 0,    0,    0,	   0, 0,    0,	  0,	0,
+					   0,	 0xff, 0xff, 10,   0, 0,    4,	  0xee, 0x48,
+					   0xee, 0x49, 4,    1,	   0, 28,   0,	  1,	0,
+					   0, /* addresses */
+					   0,	 0,    0,    0,	   0, 0,    0,	  0,	0,
+					   0,	 0xff, 0xff, 10,   0, 0,    4,	  0,	1,
+					   0,	 0,    1,    2,	   3, 4};
+	struct dysco_header hdr = {.sender = 9, .counter = 0x102};
+	struct dysco_msg_syn msg = {0};
+	uint8_t out[DYSCO_MESSAGE_MAX];
+
+	(void)state;
+	memset(msg.id.b, 7, sizeof(msg.id.b));
+	msg.session.src = dysco_addr_from_ip4(DYSCO_BE32(0x0a000001));
+	msg.session.dst = dysco_addr_from_ip4(DYSCO_BE32(0x0a000002));
+	msg.session.sport_be = DYSCO_BE16(40000);
+	msg.session.dport_be = DYSCO_BE16(80);
+	msg.subsession.src = dysco_addr_from_ip4(DYSCO_BE32(0x0a000003));
+	msg.subsession.dst = dysco_addr_from_ip4(DYSCO_BE32(0x0a000004));
+	msg.subsession.sport_be = DYSCO_BE16(61000);
+	msg.subsession.dport_be = DYSCO_BE16(61001);
+	msg.list.count = 1;
+	msg.list.hops[0].addr = msg.subsession.dst;
+	msg.list.hops[0].flags = DYSCO_HOP_EXIT;
+	msg.list.hops[0].policy = 0x01020304;
+	assert_int_equal(dysco_message_write_syn(out, &hdr, &msg, NULL), sizeof(expected));
+	assert_memory_equal(out, expected, sizeof(expected));
+}
+
+static void assert_header(const struct dysco_header *hdr, const struct sample *s, size_t bytes)
+{
+	assert_int_equal(hdr->type, s->type);
+	assert_int_equal(hdr->key_id, s->is_signed ? sample_key.id : 0);
+	assert_int_equal(hdr->sender, UINT64_C(0x1122334455667788));
+	assert_int_equal(hdr->counter, 42);
+	assert_int_equal(hdr->total_bytes, bytes);
+}
+
+static void assert_reads_back(const uint8_t *m, const struct sample *s)
+{
+	struct dysco_msg_trace_reply reply, reply_read;
+	struct dysco_msg_trace trace, trace_read;
+	struct dysco_msg_syn syn, syn_read;
+
+	if (s->type == DYSCO_MSG_SYN) {
+		sample_syn(&syn, s->ip6, s->hops);
+		dysco_message_read_syn(&syn_read, m);
+		assert_memory_equal(&syn, &syn_read, sizeof(syn));
+	} else if (s->type == DYSCO_MSG_TRACE) {
+		sample_trace(&trace);
+		dysco_message_read_trace(&trace_read, m);
+		assert_memory_equal(&trace, &trace_read, sizeof(trace));
+	} else {
+		sample_reply(&reply, s->ip6);
+		dysco_message_read_trace_reply(&reply_read, m);
+		assert_memory_equal(&reply, &reply_read, sizeof(reply));
+	}
+}
+
+static void what_is_written_is_read(void **state)
+{
+	uint8_t m[DYSCO_MESSAGE_MAX];
+	struct dysco_header hdr;
+
+	(void)state;
+	for (size_t i = 0; i < N_SAMPLES; i++) {
+		const struct sample *s = &samples[i];
+		size_t bytes = sample_write(m, s);
+
+		assert_int_equal(open_exactly(&hdr, m, bytes, &sample_key, s->is_signed ? 1 : 0),
+				 DYSCO_DECODE_OK);
+		assert_header(&hdr, s, bytes);
+		assert_reads_back(m, s);
+	}
+}
+
+static void foreign_data_behind_a_message_is_left_alone(void **state)
+{
+	uint8_t m[DYSCO_MESSAGE_MAX + 100];
+	struct dysco_header hdr;
+
+	(void)state;
+	for (size_t i = 0; i < N_SAMPLES; i++) {
+		size_t bytes = sample_write(m, &samples[i]);
+
+		memset(m + bytes, 0xd7, 100);
+		assert_int_equal(open_exactly(&hdr, m, bytes + 100, NULL, 0), DYSCO_DECODE_OK);
+		assert_int_equal(hdr.total_bytes, bytes);
+	}
+}
+
+static void every_proper_prefix_is_refused(void **state)
+{
+	uint8_t m[DYSCO_MESSAGE_MAX];
+	struct dysco_header hdr;
+
+	(void)state;
+	for (size_t i = 0; i < N_SAMPLES; i++) {
+		size_t bytes = sample_write(m, &samples[i]);
+
+		for (size_t n = 0; n < bytes; n++) {
+			assert_int_equal(open_exactly(&hdr, m, n, NULL, 0),
+					 n < 4 ? DYSCO_DECODE_NOT_OURS : DYSCO_DECODE_TRUNCATED);
+		}
+	}
+}
+
+/* Reads and writes again what was let through. */
+static size_t rewrite(uint8_t out[DYSCO_MESSAGE_MAX], const struct dysco_header *hdr,
+		      const uint8_t *m)
+{
+	struct dysco_msg_trace_reply reply;
+	struct dysco_msg_trace trace;
+	struct dysco_msg_syn syn;
+
+	switch (hdr->type) {
+	case DYSCO_MSG_SYN:
+		dysco_message_read_syn(&syn, m);
+		return dysco_message_write_syn(out, hdr, &syn, NULL);
+	case DYSCO_MSG_TRACE:
+		dysco_message_read_trace(&trace, m);
+		return dysco_message_write_trace(out, hdr, &trace, NULL);
+	default:
+		dysco_message_read_trace_reply(&reply, m);
+		return dysco_message_write_trace_reply(out, hdr, &reply, NULL);
+	}
+}
+
+/* A TLV of a known type may come with its critical flag off; nothing else has two encodings. */
+static bool is_critical_flag(const uint8_t *m, size_t bytes, size_t byte)
+{
+	size_t at = DYSCO_HEADER_BYTES;
+
+	while (at < bytes) {
+		if (byte == at + 1) {
+			return true;
+		}
+		at += DYSCO_TLV_BYTES + dysco_get16(m + at + 2);
+	}
+	return false;
+}
+
+static void a_flipped_bit_of_an_unsigned_message_is_refused_or_read_as_it_stands(void **state)
+{
+	uint8_t m[DYSCO_MESSAGE_MAX], again[DYSCO_MESSAGE_MAX];
+	struct dysco_header hdr;
+	size_t accepted = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N_SAMPLES; i++) {
+		size_t bytes = sample_write(m, &samples[i]);
+
+		for (size_t bit = 0; bit < 8 * bytes && !samples[i].is_signed; bit++) {
+			m[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			if (open_exactly(&hdr, m, bytes, NULL, 0) == DYSCO_DECODE_OK &&
+			    !is_critical_flag(m, bytes, bit / 8)) {
+				assert_int_equal(rewrite(again, &hdr, m), bytes);
+				assert_memory_equal(again, m, bytes);
+				accepted++;
+			}
+			m[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+	}
+	assert_true(accepted > 1000);
+}
+
+static void every_flipped_bit_of_a_signed_message_is_refused(void **state)
+{
+	uint8_t m[DYSCO_MESSAGE_MAX];
+	struct dysco_header hdr;
+
+	(void)state;
+	for (size_t i = 0; i < N_SAMPLES; i++) {
+		size_t bytes = sample_write(m, &samples[i]);
+
+		for (size_t bit = 0; bit < 8 * bytes && samples[i].is_signed; bit++) {
+			m[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			assert_int_not_equal(open_exactly(&hdr, m, bytes, &sample_key, 1),
+					     DYSCO_DECODE_OK);
+			open_exactly(&hdr, m, bytes, NULL, 0);
+			m[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(sha256_gives_the_published_digests),
+	    cmocka_unit_test(hmac_gives_the_published_codes),
+	    cmocka_unit_test(hmac_comparison_sees_every_bit),
+	    cmocka_unit_test(syn_message_has_the_documented_layout),
+	    cmocka_unit_test(what_is_written_is_read),
+	    cmocka_unit_test(foreign_data_behind_a_message_is_left_alone),
+	    cmocka_unit_test(every_proper_prefix_is_refused),
+	    cmocka_unit_test(a_flipped_bit_of_an_unsigned_message_is_refused_or_read_as_it_stands),
+	    cmocka_unit_test(every_flipped_bit_of_a_signed_message_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
