@@ -28,7 +28,7 @@ void dysco_session_id_make(struct dysco_core *core, struct dysco_session_id *id)
 	uint8_t mac[32];
 	uint64_t n = ++core->ids;
 
-	dysco_hmac_sha256(mac, core->secret, sizeof(core->secret), (const uint8_t *)&n, sizeof(n));
+	dysco_hmac_sha256(mac, core->secret, (const uint8_t *)&n, sizeof(n));
 	memcpy(id->b, mac, sizeof(id->b));
 }
 

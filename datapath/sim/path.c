@@ -92,20 +92,33 @@ static enum dysco_sim_fate classify_syn(struct dysco_sim *sim, uint64_t now_ns,
 	return punt(sim, now_ns, result);
 }
 
-static enum dysco_sim_fate inspect_syn(struct dysco_sim *sim, uint64_t now_ns,
-				       const struct dysco_sim_frame *frame,
-				       const struct dysco_packet *p,
-				       struct dysco_sim_result *result)
+/* Of ours by its payload or its option, or in the place of a session that had a chain. */
+static bool concerns_us(struct dysco_sim *sim, const struct dysco_sim_frame *frame,
+			const struct dysco_packet *p)
 {
+	struct dysco_leg_key key = {dysco_tuple_reverse(&p->tuple), frame->host, DYSCO_OUT, 0};
+	const uint8_t *end = frame->data + frame->bytes;
 	dysco_be32 magic_be = 0;
 
 	if ((size_t)p->payload + sizeof(magic_be) <= frame->bytes) {
 		memcpy(&magic_be, frame->data + p->payload, sizeof(magic_be));
 	}
-	if (magic_be == DYSCO_BE32(DYSCO_MAGIC)) {
+	return magic_be == DYSCO_BE32(DYSCO_MAGIC) ||
+	       dysco_packet_option(p, frame->data, end, DYSCO_EXID_MARK) != 0 ||
+	       sim->table.ops->find(&sim->table, &key) != DYSCO_NO_SLOT;
+}
+
+static enum dysco_sim_fate inspect_syn(struct dysco_sim *sim, uint64_t now_ns,
+				       const struct dysco_sim_frame *frame,
+				       const struct dysco_packet *p,
+				       struct dysco_sim_result *result)
+{
+	if (concerns_us(sim, frame, p)) {
 		return punt(sim, now_ns, result);
 	}
-	sim->stats.counters[DYSCO_COUNTER_FOREIGN_SYN_DATA]++;
+	if (p->payload_bytes > 0) {
+		sim->stats.counters[DYSCO_COUNTER_FOREIGN_SYN_DATA]++;
+	}
 	return DYSCO_SIM_ONWARD;
 }
 
