@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The compiled programs, carried inside the agent, and their loading: once an
+ * attachment, with its constants in .rodata, so that the verifier cuts what
+ * does not concern it.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "datapath/bpf/provider.h"
+
+/* An ELF file: libbpf wants it aligned. */
+static const uint8_t object_file[] __attribute__((aligned(8))) = {
+#include "dysco.bpf.o.inc"
+};
+
+static const char *const host_programs[] = {"host_out", "host_in", "host_classified"};
+
+static bool is_host_program(const char *name)
+{
+	for (size_t i = 0; i < sizeof(host_programs) / sizeof(host_programs[0]); i++) {
+		if (strcmp(name, host_programs[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int set_constants(struct bpf_object *object, const struct dysco_bpf_attachment *self)
+{
+	struct bpf_map *rodata = bpf_object__find_map_by_name(object, ".rodata");
+	/* `self` is all there is. */
+	return rodata ? bpf_map__set_initial_value(rodata, self, sizeof(*self)) : -EPROTO;
+}
+
+static int use_pinned_maps(struct bpf_object *object, const struct dysco_bpf *bpf)
+{
+	for (enum dysco_bpf_map i = 0; i < DYSCO_BPF_MAPS; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, dysco_bpf_map_name(i));
+		int error = map ? bpf_map__reuse_fd(map, bpf->fds[i]) : 0;
+
+		if (error) {
+			return error;
+		}
+	}
+	return 0;
+}
+
+static int prepare(struct bpf_object *object, const struct dysco_bpf *bpf,
+		   const struct dysco_bpf_attachment *self, bool for_tap)
+{
+	struct bpf_program *program;
+	int error;
+
+	bpf_object__for_each_program(program, object)
+	{
+		bpf_program__set_autoload(
+			program, is_host_program(bpf_program__name(program)) != for_tap);
+	}
+	error = set_constants(object, self);
+	return error ? error : use_pinned_maps(object, bpf);
+}
+
+struct bpf_object *dysco_bpf_object_load(struct dysco_datapath *dp,
+					 const struct dysco_bpf_attachment *self, bool for_tap)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "dysco");
+	struct bpf_object *object = bpf_object__open_mem(object_file, sizeof(object_file), &opts);
+	int error;
+
+	if (!object) {
+		dysco_bpf_fail(dp, -errno, "the BPF programs in this agent cannot be read: %s",
+			       strerror(errno));
+		return NULL;
+	}
+	error = prepare(object, dysco_bpf_of(dp), self, for_tap);
+	if (!error) {
+		error = bpf_object__load(object);
+	}
+	if (error) {
+		bpf_object__close(object);
+		dysco_bpf_fail(dp, error,
+			       "the kernel does not load the BPF programs: %s; Linux 5.15 or later "
+			       "with CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF and root are needed",
+			       strerror(-error));
+		return NULL;
+	}
+	return object;
+}
+
+int dysco_bpf_object_program(const struct bpf_object *object, const char *name)
+{
+	const struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+
+	return program ? bpf_program__fd(program) : -ENOENT;
+}

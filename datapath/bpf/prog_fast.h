@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The fast path: a packet of a leg in mode FAST is noted, translated and sent
+ * on. GSO packets stay whole.
+ */
+#ifndef DYSCO_DATAPATH_BPF_PROG_FAST_H
+#define DYSCO_DATAPATH_BPF_PROG_FAST_H
+
+#include "datapath/bpf/prog_route.h"
+
+
+/*
+ * Once in this time (a quarter of a second) a packet of a leg goes through the
+ * neighbour layer although its MAC address is known, so that the kernel sees
+ * the entry in use and checks that it still holds (RFC 4861 7.3).
+ */
+#define REFRESH_SHIFT 28 /* of nanoseconds */
+
+/* What becomes of the link header. */
+enum hop_kind { HOP_STAY, HOP_MACS, HOP_NEIGHBOUR, HOP_REFUSED };
+
+static __always_inline void mirror(struct __sk_buff *skb)
+{
+	if (self.mirror_ifindex) {
+		bpf_clone_redirect(skb, self.mirror_ifindex, 0);
+	}
+}
+
+static __always_inline enum hop_kind hop_nic(const struct route *route, bool refresh)
+{
+	if (route_refused(route)) {
+		return HOP_REFUSED;
+	}
+	if (route->ifindex != self.ifindex) {
+		return HOP_NEIGHBOUR;
+	}
+	if (self.l2_bytes == 0) {
+		return HOP_STAY;
+	}
+	return route->found == BPF_FIB_LKUP_RET_SUCCESS && !refresh ? HOP_MACS : HOP_NEIGHBOUR;
+}
+
+/* Without a bridge the host's stack routes it: the link header is right as it is. */
+static __always_inline enum hop_kind hop_port(struct route *route, bool refresh)
+{
+	if (route->ifindex == 0) {
+		return HOP_STAY;
+	}
+	if (route->ifindex != self.bridge_ifindex) {
+		for (int i = 0; i < 6; i++) {
+			route->dst_mac[i] = self.bridge_mac[i];
+		}
+		return HOP_MACS;
+	}
+	return route->found == BPF_FIB_LKUP_RET_SUCCESS && !refresh ? HOP_MACS : HOP_NEIGHBOUR;
+}
+
+static __always_inline enum hop_kind hop(struct __sk_buff *skb, const struct dysco_tuple *to,
+					 bool refresh, struct route *route)
+{
+	if (self.mode == DYSCO_ATTACH_PORT && self.bridge_ifindex == 0) {
+		return HOP_STAY;
+	}
+	route_lookup(skb, to, self.tap_ifindex, route);
+	return self.mode == DYSCO_ATTACH_PORT ? hop_port(route, refresh) : hop_nic(route, refresh);
+}
+
+/*
+ * The kernel tells the pseudo part from the plain part by ip_summed. With a sum
+ * over the whole packet (CHECKSUM_COMPLETE) it counts on an IPv4 header whose
+ * own checksum makes up for the addresses; IPv6 has none, so that is undone.
+ */
+static __always_inline void fix_checksum(struct __sk_buff *skb, const struct dysco_packet *p,
+					 struct dysco_csum_diff diff)
+{
+	uint32_t at = (uint32_t)self.l2_bytes + p->l4 + 16;
+
+	bpf_l4_csum_replace(skb, at, 0, diff.pseudo, BPF_F_PSEUDO_HDR);
+	bpf_l4_csum_replace(skb, at, 0, diff.plain, 0);
+	if (p->version == 6) {
+		bpf_csum_update(skb, diff.pseudo);
+	}
+}
+
+static __always_inline void rewrite(struct __sk_buff *skb, struct dysco_packet *p,
+				    const struct dysco_tuple *to)
+{
+	struct dysco_csum_diff diff = dysco_edit_tuple(p, packet_data(skb), packet_end(skb), to);
+
+	fix_checksum(skb, p, diff);
+}
+
+static __always_inline bool rewrite_macs(struct __sk_buff *skb, const struct route *route)
+{
+	uint8_t *eth = (uint8_t *)(long)skb->data;
+
+	if (eth + ETH_HLEN > packet_end(skb)) {
+		return false;
+	}
+	__builtin_memcpy(eth, route->dst_mac, 6);
+	/* A bridge learns from source addresses: the one of a host beyond a port stays. */
+	if (self.mode == DYSCO_ATTACH_NIC) {
+		__builtin_memcpy(eth + 6, route->src_mac, 6);
+	}
+	return true;
+}
+
+/*
+ * The hook runs again when a redirect leads to the same device. Of another one
+ * it does not know whose it is: there, data of no leg passes anyway.
+ */
+static __always_inline int leave_by(struct __sk_buff *skb, uint32_t ifindex)
+{
+	if (self.mode == DYSCO_ATTACH_NIC && (ifindex == 0 || ifindex == self.ifindex)) {
+		set_tc_index(skb, DYSCO_BPF_HANDLED(self.id));
+		ifindex = self.ifindex;
+	}
+	return route_neighbour(ifindex);
+}
+
+static __always_inline void see(struct __sk_buff *skb, const struct dysco_packet *p,
+				struct dysco_leg *leg, enum dysco_direction direction,
+				uint64_t now_ns)
+{
+	uint32_t bytes = skb->len - self.l2_bytes;
+	uint32_t zero = 0;
+	struct dysco_bpf_stats *s = bpf_map_lookup_elem(&stats, &zero);
+
+	dysco_step_see(leg, p, direction, bytes, now_ns);
+	if (s) {
+		s->counters[direction == DYSCO_OUT ? DYSCO_COUNTER_FAST_OUT
+						   : DYSCO_COUNTER_FAST_IN]++;
+		s->counters[direction == DYSCO_OUT ? DYSCO_COUNTER_FAST_OUT_BYTES
+						   : DYSCO_COUNTER_FAST_IN_BYTES] += bytes;
+	}
+}
+
+static __always_inline int fast_out(struct __sk_buff *skb, struct dysco_packet *p,
+				    struct dysco_leg *leg)
+{
+	uint64_t now_ns = bpf_ktime_get_coarse_ns();
+	bool refresh = ((now_ns ^ leg->run[DYSCO_OUT].last_ns) >> REFRESH_SHIFT) != 0;
+	struct route route = {0};
+	enum hop_kind kind;
+
+	if (dysco_addr_is_ip4(&leg->wire_tuple.src) != (p->version == 4)) {
+		return drop(DYSCO_REASON_FAMILY_MIX);
+	}
+	kind = hop(skb, &leg->wire_tuple, refresh, &route);
+	if (kind == HOP_REFUSED) {
+		return drop(DYSCO_REASON_NO_ROUTE);
+	}
+	see(skb, p, leg, DYSCO_OUT, now_ns);
+	mirror(skb);
+	if (kind == HOP_MACS && !rewrite_macs(skb, &route)) {
+		return drop(DYSCO_REASON_BAD_PACKET);
+	}
+	rewrite(skb, p, &leg->wire_tuple);
+	return kind == HOP_NEIGHBOUR ? leave_by(skb, route.ifindex) : TC_ACT_UNSPEC;
+}
+
+static __always_inline int fast_in(struct __sk_buff *skb, struct dysco_packet *p,
+				   struct dysco_leg *leg)
+{
+	struct dysco_tuple to = dysco_tuple_reverse(&leg->host_tuple);
+
+	if (dysco_addr_is_ip4(&to.src) != (p->version == 4)) {
+		return drop(DYSCO_REASON_FAMILY_MIX);
+	}
+	see(skb, p, leg, DYSCO_IN, bpf_ktime_get_coarse_ns());
+	rewrite(skb, p, &to);
+	mirror(skb);
+	return TC_ACT_UNSPEC;
+}
+
+#endif
