@@ -435,11 +435,17 @@ void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 /* A RST answers the SYN of a fail-open chain: the session is tried again without it. */
 void dysco_syn_refused(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 {
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	if (!dysco_step_reset_counts(&leg->run[DYSCO_IN], &leg->run[DYSCO_OUT], &w->p)) {
+		dysco_forward(core, w, slot); /* the host will not take it either */
+		return;
+	}
 	dysco_cold_at(core, slot)->refused = 1;
 	dysco_count(core, DYSCO_COUNTER_REFUSED);
 	dysco_drop(core, w, slot, DYSCO_REASON_REFUSED_OPEN);
 	dysco_event(w->out, DYSCO_EVENT_REFUSED, slot, DYSCO_REASON_NONE);
-	if (dysco_leg_at(core, slot)->role == DYSCO_ROLE_FIRST) {
+	if (leg->role == DYSCO_ROLE_FIRST) {
 		bypass(core, w, slot);
 	}
 }

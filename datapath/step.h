@@ -73,6 +73,23 @@ DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const str
 	return seen;
 }
 
+/*
+ * Would the receiver take this RST (RFC 9293 3.10.7, RFC 5961 3.2)? Its number
+ * lies in what is under way, between the receiver's last acknowledgement and
+ * the sender's last byte; in answer to a SYN it acknowledges the SYN. Others do
+ * not end a session, and must not make its legs go.
+ */
+DYSCO_INLINE bool dysco_step_reset_counts(const struct dysco_leg_run *run,
+					  const struct dysco_leg_run *other,
+					  const struct dysco_packet *p)
+{
+	if (other->seen & DYSCO_SEEN_ACK) {
+		return !(run->seen & DYSCO_SEEN_ANY) ||
+		       p->seq - other->ack <= run->seq_end - other->ack;
+	}
+	return (p->flags & DYSCO_TCP_ACK) && other->seq_end - p->ack < 0x10000;
+}
+
 /* Notes a packet that is translated, so that the record alone tells the session's state. */
 DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packet *p,
 				 enum dysco_direction direction, uint32_t bytes, uint64_t now_ns)
@@ -86,7 +103,9 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	__sync_fetch_and_add(&run->bytes, bytes);
 	run->last_ns = now_ns;
 	if (p->flags & DYSCO_TCP_RST) {
-		run->seen = (uint8_t)(seen | DYSCO_SEEN_RST);
+		if (dysco_step_reset_counts(run, other, p)) {
+			run->seen = (uint8_t)(seen | DYSCO_SEEN_RST);
+		}
 		return;
 	}
 	seen = dysco_step_see_numbers(run, p, seen);
@@ -95,7 +114,7 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	} else if (p->flags & DYSCO_TCP_ACK) {
 		seen |= DYSCO_SEEN_CONFIRM;
 	}
-	if (p->flags & DYSCO_TCP_FIN) {
+	if ((p->flags & DYSCO_TCP_FIN) && dysco_step_seq_end(p) == run->seq_end) {
 		run->fin_end = dysco_step_seq_end(p);
 		seen |= DYSCO_SEEN_FIN;
 	}

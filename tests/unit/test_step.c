@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The fast path's decision and what it notes: datapath/step.h. */
+#include "datapath/step.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct dysco_packet packet(uint32_t seq, uint32_t bytes, uint32_t ack, uint8_t flags)
+{
+	struct dysco_packet p = {
+	    .seq = seq, .payload_bytes = bytes, .ack = ack, .flags = flags, .window = 100};
+
+	return p;
+}
+
+static void see(struct dysco_leg *leg, enum dysco_direction direction, uint32_t seq, uint32_t bytes,
+		uint32_t ack, uint8_t flags)
+{
+	struct dysco_packet p = packet(seq, bytes, ack, flags);
+
+	dysco_step_see(leg, &p, direction, 40 + bytes, 1);
+}
+
+/* A handshake with numbers next to the wrap: OUT from 0xfffffff0, IN from 500. */
+static struct dysco_leg connected(void)
+{
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST, .role = DYSCO_ROLE_FIRST};
+
+	see(&leg, DYSCO_OUT, 0xfffffff0u, 0, 0, DYSCO_TCP_SYN);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_SYN_SENT);
+	see(&leg, DYSCO_IN, 500, 0, 0xfffffff1u, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_SYN_RECEIVED);
+	see(&leg, DYSCO_OUT, 0xfffffff1u, 0, 501, DYSCO_TCP_ACK);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_ESTABLISHED);
+	return leg;
+}
+
+static void numbers_wrap(void **state)
+{
+	struct dysco_leg leg = connected();
+
+	(void)state;
+	see(&leg, DYSCO_OUT, 0xfffffff1u, 100, 501, DYSCO_TCP_ACK);
+	assert_int_equal(leg.run[DYSCO_OUT].seq_end, 0x55);
+	see(&leg, DYSCO_OUT, 0xfffffff1u, 10, 501, DYSCO_TCP_ACK); /* a retransmission */
+	assert_int_equal(leg.run[DYSCO_OUT].seq_end, 0x55);
+	see(&leg, DYSCO_IN, 501, 0, 0x55, DYSCO_TCP_ACK);
+	see(&leg, DYSCO_IN, 501, 0, 0xfffffff1u, DYSCO_TCP_ACK); /* an old acknowledgement */
+	assert_int_equal(leg.run[DYSCO_IN].ack, 0x55);
+	assert_int_equal(leg.run[DYSCO_OUT].packets, 4);
+	assert_int_equal(leg.run[DYSCO_OUT].bytes, 4 * 40 + 110);
+}
+
+static void both_fins_acknowledged_end_it(void **state)
+{
+	struct dysco_leg leg = connected();
+
+	(void)state;
+	see(&leg, DYSCO_OUT, 0xfffffff1u, 5, 501, DYSCO_TCP_ACK | DYSCO_TCP_FIN);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_HALF_CLOSED);
+	see(&leg, DYSCO_IN, 501, 0, 0xfffffff6u, DYSCO_TCP_ACK); /* the data, not yet the FIN */
+	see(&leg, DYSCO_IN, 501, 50, 0xfffffff7u, DYSCO_TCP_ACK);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_HALF_CLOSED);
+	see(&leg, DYSCO_IN, 551, 0, 0xfffffff7u, DYSCO_TCP_ACK | DYSCO_TCP_FIN);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_CLOSING);
+	see(&leg, DYSCO_OUT, 0xfffffff7u, 0, 552, DYSCO_TCP_ACK);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_TIME_WAIT);
+}
+
+static void resets_that_the_receiver_would_not_take_do_not_count(void **state)
+{
+	static const struct {
+		uint32_t seq;
+		bool counts;
+	} cases[] = {
+	    {501, true},  /* exactly what is expected */
+	    {551, true},  /* behind data under way */
+	    {552, false}, /* beyond it */
+	    {500, false}, /* before */
+	    {0, false},	  /* a blind guess */
+	    {0x80000000u, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dysco_leg leg = connected();
+
+		see(&leg, DYSCO_IN, 501, 50, 0xfffffff1u, DYSCO_TCP_ACK);
+		see(&leg, DYSCO_IN, cases[i].seq, 0, 0, DYSCO_TCP_RST);
+		assert_int_equal(dysco_leg_state(&leg),
+				 cases[i].counts ? DYSCO_STATE_RESET : DYSCO_STATE_ESTABLISHED);
+	}
+}
+
+static void reset_of_a_syn_must_acknowledge_it(void **state)
+{
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST};
+
+	(void)state;
+	see(&leg, DYSCO_OUT, 7, 0, 0, DYSCO_TCP_SYN);
+	see(&leg, DYSCO_IN, 0, 0, 99, DYSCO_TCP_RST | DYSCO_TCP_ACK);
+	see(&leg, DYSCO_IN, 8, 0, 0, DYSCO_TCP_RST);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_SYN_SENT);
+	see(&leg, DYSCO_IN, 0, 0, 8, DYSCO_TCP_RST | DYSCO_TCP_ACK);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_RESET);
+}
+
+static void old_fin_is_not_the_last(void **state)
+{
+	struct dysco_leg leg = connected();
+
+	(void)state;
+	see(&leg, DYSCO_IN, 501, 50, 0xfffffff1u, DYSCO_TCP_ACK);
+	see(&leg, DYSCO_IN, 510, 0, 0xfffffff1u, DYSCO_TCP_ACK | DYSCO_TCP_FIN);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_ESTABLISHED);
+}
+
+/* Every mode and kind of packet has its verdict. */
+static void verdicts(void **state)
+{
+	static const struct {
+		int mode; /* -1: no leg */
+		uint8_t flags;
+		enum dysco_direction direction;
+		bool control;
+		enum dysco_verdict verdict;
+	} cases[] = {
+	    {-1, DYSCO_TCP_ACK, DYSCO_OUT, false, DYSCO_VERDICT_PASS},
+	    {-1, DYSCO_TCP_SYN, DYSCO_OUT, false, DYSCO_VERDICT_CLASSIFY},
+	    {-1, DYSCO_TCP_SYN, DYSCO_IN, false, DYSCO_VERDICT_INSPECT},
+	    {-1, DYSCO_TCP_SYN | DYSCO_TCP_ACK, DYSCO_OUT, false, DYSCO_VERDICT_PASS},
+	    {-1, DYSCO_TCP_SYN | DYSCO_TCP_RST, DYSCO_OUT, false, DYSCO_VERDICT_PASS},
+	    {DYSCO_MODE_FREE, DYSCO_TCP_ACK, DYSCO_IN, false, DYSCO_VERDICT_PASS},
+	    {DYSCO_MODE_FAST, DYSCO_TCP_ACK, DYSCO_IN, false, DYSCO_VERDICT_FAST},
+	    {DYSCO_MODE_FAST, DYSCO_TCP_SYN | DYSCO_TCP_ACK, DYSCO_IN, false, DYSCO_VERDICT_FAST},
+	    {DYSCO_MODE_FAST, DYSCO_TCP_SYN, DYSCO_IN, false, DYSCO_VERDICT_PUNT},
+	    {DYSCO_MODE_FAST, DYSCO_TCP_ACK, DYSCO_IN, true, DYSCO_VERDICT_PUNT},
+	    {DYSCO_MODE_FAST, DYSCO_TCP_ACK, DYSCO_OUT, true, DYSCO_VERDICT_FAST},
+	    {DYSCO_MODE_FAST, DYSCO_TCP_RST, DYSCO_IN, false, DYSCO_VERDICT_FAST},
+	    {DYSCO_MODE_PUNT, DYSCO_TCP_ACK, DYSCO_OUT, false, DYSCO_VERDICT_PUNT},
+	    {DYSCO_MODE_PASS, DYSCO_TCP_ACK, DYSCO_OUT, false, DYSCO_VERDICT_PASS},
+	    {DYSCO_MODE_PASS, DYSCO_TCP_SYN, DYSCO_OUT, false, DYSCO_VERDICT_PUNT},
+	    {DYSCO_MODE_DEAD, DYSCO_TCP_ACK, DYSCO_IN, false, DYSCO_VERDICT_DROP},
+	    {DYSCO_MODE_DEAD, DYSCO_TCP_SYN, DYSCO_IN, false, DYSCO_VERDICT_PUNT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct dysco_packet p = packet(1, 0, 1, cases[i].flags);
+		struct dysco_leg leg = {.mode = (uint8_t)cases[i].mode};
+		enum dysco_reason reason = DYSCO_REASON_NONE;
+
+		assert_int_equal(dysco_step(cases[i].mode < 0 ? NULL : &leg, &p, cases[i].direction,
+					    cases[i].control, &reason),
+				 cases[i].verdict);
+		assert_true((cases[i].verdict == DYSCO_VERDICT_DROP) ==
+			    (reason == DYSCO_REASON_LATE));
+	}
+}
+
+static void refusal_of_a_fail_open_chain_goes_to_the_core(void **state)
+{
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST, .flags = DYSCO_LEG_FAIL_OPEN};
+	struct dysco_packet rst = packet(0, 0, 8, DYSCO_TCP_RST | DYSCO_TCP_ACK);
+	enum dysco_reason reason;
+
+	(void)state;
+	see(&leg, DYSCO_OUT, 7, 0, 0, DYSCO_TCP_SYN);
+	assert_int_equal(dysco_step(&leg, &rst, DYSCO_IN, false, &reason), DYSCO_VERDICT_PUNT);
+	see(&leg, DYSCO_IN, 500, 0, 8, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
+	assert_int_equal(dysco_step(&leg, &rst, DYSCO_IN, false, &reason), DYSCO_VERDICT_FAST);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(numbers_wrap),
+	    cmocka_unit_test(both_fins_acknowledged_end_it),
+	    cmocka_unit_test(resets_that_the_receiver_would_not_take_do_not_count),
+	    cmocka_unit_test(reset_of_a_syn_must_acknowledge_it),
+	    cmocka_unit_test(old_fin_is_not_the_last),
+	    cmocka_unit_test(verdicts),
+	    cmocka_unit_test(refusal_of_a_fail_open_chain_goes_to_the_core),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
