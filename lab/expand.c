@@ -149,7 +149,7 @@ static int calculate(struct lab *lab, const char *where, const char *text, long 
 	*value = 0;
 	while (true) {
 		size_t bytes = strcspn(text, "+-*/%");
-		long with;
+		long with = 0;
 
 		if (operand(lab, where, lab_format(lab, "%.*s", (int)bytes, text), &with) ||
 		    combine(lab, where, value, op, with)) {
