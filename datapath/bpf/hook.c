@@ -14,23 +14,12 @@
 #define PRIORITY 0xd7
 #define HANDLE	 0xd75c
 
-static struct bpf_tc_hook tc_hook(uint32_t ifindex, enum bpf_tc_attach_point point)
-{
-	struct bpf_tc_hook hook = {
-		.sz = sizeof(hook), .ifindex = (int)ifindex, .attach_point = point};
-
-	return hook;
-}
-
 int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_fd)
 {
-	struct bpf_tc_hook tc =
-		tc_hook(ifindex, hook == DYSCO_BPF_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
-	struct bpf_tc_opts opts = {.sz = sizeof(opts),
-				   .prog_fd = program_fd,
-				   .flags = BPF_TC_F_REPLACE,
-				   .handle = HANDLE,
-				   .priority = PRIORITY};
+	LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = (int)ifindex,
+		    .attach_point = hook == DYSCO_BPF_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program_fd, .flags = BPF_TC_F_REPLACE,
+		    .handle = HANDLE, .priority = PRIORITY);
 	int error = bpf_tc_hook_create(&tc);
 
 	if (error && error != -EEXIST) {
@@ -41,15 +30,16 @@ int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_f
 
 static int hook_remove(uint32_t ifindex, enum bpf_tc_attach_point point)
 {
-	struct bpf_tc_hook tc = tc_hook(ifindex, point);
-	struct bpf_tc_opts opts = {.sz = sizeof(opts), .handle = HANDLE, .priority = PRIORITY};
+	LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = (int)ifindex, .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
 
 	return bpf_tc_detach(&tc, &opts);
 }
 
 int dysco_bpf_hook_clear(uint32_t ifindex)
 {
-	struct bpf_tc_hook both = tc_hook(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = (int)ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 	int in = hook_remove(ifindex, BPF_TC_INGRESS);
 	int out = hook_remove(ifindex, BPF_TC_EGRESS);
 
