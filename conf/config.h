@@ -44,6 +44,7 @@ struct dysco_config {
 	    implied[DYSCO_HOSTS_MAX]; /* host made by an attach statement: goes with the last one */
 	struct dysco_attachment attachments[DYSCO_ATTACHMENTS_MAX];
 	uint16_t n_attachments;
+	bool key_inside; /* a key stands in the file itself, which others must not read then */
 	uint32_t legs;
 	enum dysco_log_level log_level;
 	struct dysco_ids *ids; /* the caller's; must outlive every copy */

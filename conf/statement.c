@@ -153,6 +153,8 @@ static int apply_key_bytes(struct dysco_statement *s, uint8_t key[32])
 	good = dysco_parse_key(word + begin, strcspn(word + begin, " \t\r\n"), key);
 	if (path) {
 		explicit_bzero(text, sizeof(text));
+	} else {
+		s->config->key_inside = true;
 	}
 	if (!good) {
 		return dysco_conf_fail(s->error, "bad_value", "make one with: dysco keygen",

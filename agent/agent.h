@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The agent: what joins configuration, core and datapath. One thread, one
+ * struct; sockets and files stay outside (main.c, control.c), so that tests
+ * and fuzzers drive the rest with a datapath and a system of their own.
+ *
+ *   control.c --line--> dispatch.c --change--> change.c --> datapath, core
+ *       ^                  |  question
+ *       |                  v
+ *     answer <-------- show_*.c, trace.c          glue.c: packets and time
+ */
+#ifndef DYSCO_AGENT_AGENT_H
+#define DYSCO_AGENT_AGENT_H
+
+#include <jansson.h>
+
+#include "agent/system.h"
+#include "conf/config.h"
+#include "datapath/datapath.h"
+
+#define DYSCO_TRACES_MAX 16
+
+struct dysco_trace;   /* trace.c */
+struct dysco_journal; /* journal.h */
+
+/* What the agent tells its surroundings. */
+struct dysco_agent_hooks {
+	void *context;
+	/* Does anyone listen? Otherwise no event is made. */
+	bool (*listening)(void *context);
+	/* An event for `monitor`; the reference stays the caller's. */
+	void (*event)(void *context, const json_t *event);
+	/* The answer to a request that was answered LATER; takes over the reference. */
+	void (*answer)(void *context, void *client, json_t *answer);
+	/* The datapath's file descriptors may have changed. */
+	void (*datapath_changed)(void *context);
+};
+
+/* Sessions a policy has matched; kept by name over changes. */
+struct dysco_policy_count {
+	char name[DYSCO_NAME_BYTES];
+	uint64_t matched;
+};
+
+/* An attachment as it stands, by its id. */
+struct dysco_attached {
+	unsigned int ifindex; /* 0: not in force */
+	bool complained;      /* logged that it is not */
+};
+
+struct dysco_agent {
+	struct dysco_config *config; /* in force */
+	struct dysco_config *base;   /* as the file says, without changes at run time */
+	struct dysco_ids *ids;
+	struct dysco_datapath dp;
+	struct dysco_core core;
+	struct dysco_actions actions;
+	struct dysco_system *system;
+	struct dysco_agent_hooks hooks;
+	const char *pin;
+	uint64_t started_ns;
+	struct dysco_policy_count counts[DYSCO_POLICIES_MAX]; /* same index as policies */
+	struct dysco_attached attached[DYSCO_ATTACHMENTS_MAX];
+	struct dysco_trace *traces[DYSCO_TRACES_MAX];
+	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
+	uint64_t ports_looked_up_ns, attachments_checked_ns;
+	bool state_changed; /* run-time changes to be stored; the storing side clears it */
+	struct dysco_journal *journal;
+};
+
+/*
+ * Starts with an opened datapath and a checked configuration, which it takes
+ * over, as it does system, ids and journal. Attachments that cannot be made
+ * now are logged and tried again.
+ */
+int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
+		      const struct dysco_core_seed *seed, struct dysco_conf_error *error);
+/* Frees everything; what is in force stays in force. */
+void dysco_agent_stop(struct dysco_agent *agent);
+
+/* ---- change.c ---- */
+/*
+ * Puts a checked configuration in force, all or nothing; takes it over on
+ * success. patient: attachments that fail now are tried again later, instead
+ * of refusing the whole.
+ */
+int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, bool patient,
+		       struct dysco_conf_error *error);
+/* One statement from the socket. */
+int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *words,
+			  struct dysco_conf_error *error);
+/* A new configuration file: run-time changes are made again on top of it. */
+int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
+		       struct dysco_conf_error *error);
+/* Makes attachments whose interface came (back), notes those that went. */
+void dysco_agent_check_attachments(struct dysco_agent *agent);
+
+/* ---- glue.c ---- */
+/* Punted packets, up to `budget`; true when more may be waiting. */
+bool dysco_agent_receive(struct dysco_agent *agent, uint32_t budget);
+/* To be called every 100 ms. */
+void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns);
+void dysco_agent_perform(struct dysco_agent *agent, const struct dysco_punt *punt);
+
+/* ---- events.c ---- */
+void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *action);
+
+/* ---- dispatch.c ---- */
+enum dysco_answer_kind {
+	DYSCO_ANSWER_NOW = 0, /* *answer is it */
+	DYSCO_ANSWER_LATER,   /* hooks.answer() will be called with client */
+	DYSCO_ANSWER_MONITOR, /* from now on every event is for this client */
+};
+/* A request line without its newline. */
+enum dysco_answer_kind dysco_agent_request(struct dysco_agent *agent, void *client,
+					   const char *line, size_t bytes, json_t **answer);
+json_t *dysco_error_json(const struct dysco_conf_error *error);
+
+/* ---- trace.c ---- */
+int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,
+		      struct dysco_conf_error *error);
+void dysco_trace_replied(struct dysco_agent *agent, const struct dysco_msg_trace_reply *reply);
+void dysco_trace_expire(struct dysco_agent *agent, uint64_t now_ns);
+/* The client went away: its answers are not wanted any more. */
+void dysco_trace_forget(struct dysco_agent *agent, const void *client);
+
+#endif

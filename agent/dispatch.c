@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One request line: what it asks, and the answer (agent.h, docs/socket.md).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/log.h"
+#include "agent/show.h"
+
+json_t *dysco_error_json(const struct dysco_conf_error *error)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "code", json_string(error->code));
+	json_object_set_new(o, "message", dysco_json_text(error->message, sizeof(error->message)));
+	json_object_set_new(o, "hint", dysco_json_text(error->hint, sizeof(error->hint)));
+	return json_pack("{s:o}", "error", o);
+}
+
+/* A request under way. */
+struct request {
+	struct dysco_agent *agent;
+	void *client;
+	struct dysco_words words;
+	struct dysco_conf_error error;
+	enum dysco_answer_kind kind;
+};
+
+/* Each gives the answer, or NULL with r->error, or NULL with another r->kind. */
+typedef json_t *answer_fn(struct request *r);
+
+static json_t *do_status(struct request *r)
+{
+	return dysco_show_status(r->agent);
+}
+
+static json_t *do_stats(struct request *r)
+{
+	return dysco_show_stats(r->agent);
+}
+
+static json_t *do_version(struct request *r)
+{
+	(void)r;
+	return json_pack("{s:s}", "version", DYSCO_VERSION);
+}
+
+static json_t *do_monitor(struct request *r)
+{
+	r->kind = DYSCO_ANSWER_MONITOR;
+	return NULL;
+}
+
+static json_t *do_boxes(struct request *r)
+{
+	return dysco_show_boxes(r->agent);
+}
+
+static json_t *do_types(struct request *r)
+{
+	return dysco_show_types(r->agent);
+}
+
+static json_t *do_policies(struct request *r)
+{
+	return dysco_show_policies(r->agent);
+}
+
+static json_t *do_policy_test(struct request *r)
+{
+	return dysco_policy_test(r->agent, &r->words, &r->error);
+}
+
+static json_t *do_session_list(struct request *r)
+{
+	return dysco_show_sessions(r->agent, &r->words, &r->error);
+}
+
+static json_t *do_session_show(struct request *r)
+{
+	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
+	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+
+	return n > 0 ? dysco_show_session(r->agent, passages, n) : NULL;
+}
+
+/* The passage at the host that gave the chain, if it is among them. */
+static json_t *do_session_why(struct request *r)
+{
+	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
+	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t slot = dysco_passage_main(&passages[i]);
+
+		if (r->agent->core.table->cold[slot].policy[0]) {
+			return dysco_show_why(r->agent, &passages[i]);
+		}
+	}
+	return n > 0 ? dysco_show_why(r->agent, &passages[0]) : NULL;
+}
+
+static json_t *do_session_trace(struct request *r)
+{
+	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
+	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+
+	if (n > 0 && dysco_trace_start(r->agent, r->client, dysco_passage_main(&passages[0]),
+				       &r->error) == 0) {
+		r->kind = DYSCO_ANSWER_LATER;
+	}
+	return NULL;
+}
+
+static json_t *do_session_kill(struct request *r)
+{
+	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
+	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+	bool killed = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (dysco_core_kill(&r->agent->core, dysco_now_ns(),
+				    dysco_passage_main(&passages[i]), &r->agent->actions)) {
+			killed = true;
+			dysco_agent_perform(r->agent, NULL);
+		}
+	}
+	return n > 0 ? json_pack("{s:i}", "killed", killed ? 1 : 0) : NULL;
+}
+
+/* count: the words it takes at least and at most. */
+struct question {
+	const char *word, *verb;
+	int min, max;
+	answer_fn *answer;
+};
+
+static const struct question questions[] = {
+    {"status", NULL, 1, 1, do_status},
+    {"stats", NULL, 1, 1, do_stats},
+    {"version", NULL, 1, 1, do_version},
+    {"monitor", NULL, 1, 1, do_monitor},
+    {"box", "list", 2, 2, do_boxes},
+    {"type", "list", 2, 2, do_types},
+    {"policy", "list", 2, 2, do_policies},
+    {"policy", "test", 4, 6, do_policy_test},
+    {"session", "list", 2, DYSCO_WORDS_MAX, do_session_list},
+    {"session", "show", 3, 4, do_session_show},
+    {"session", "why", 3, 4, do_session_why},
+    {"session", "trace", 3, 4, do_session_trace},
+    {"session", "kill", 3, 4, do_session_kill},
+};
+
+static const struct question *find_question(const struct dysco_words *words)
+{
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		const struct question *q = &questions[i];
+
+		if (strcmp(words->word[0], q->word) == 0 &&
+		    (!q->verb || (words->count > 1 && strcmp(words->word[1], q->verb) == 0))) {
+			return q;
+		}
+	}
+	return NULL;
+}
+
+static json_t *answer_question(struct request *r, const struct question *q)
+{
+	if (r->words.count < q->min || r->words.count > q->max) {
+		dysco_conf_fail(&r->error, "syntax", "see dysco(8)",
+				"%s%s%s: wrong number of words", q->word, q->verb ? " " : "",
+				q->verb ? q->verb : "");
+		return NULL;
+	}
+	return q->answer(r);
+}
+
+static json_t *answer_change(struct request *r)
+{
+	return dysco_agent_statement(r->agent, &r->words, &r->error) == 0 ? json_object() : NULL;
+}
+
+static json_t *answer_line(struct request *r, const char *line, size_t bytes)
+{
+	const struct question *question;
+	char wrong[160];
+
+	if (dysco_words_split(&r->words, line, bytes, wrong, sizeof(wrong)) != 0) {
+		dysco_conf_fail(&r->error, "syntax", NULL, "%s", wrong);
+		return NULL;
+	}
+	if (r->words.count == 0) {
+		dysco_conf_fail(&r->error, "syntax", "see dysco(8)", "the request is empty");
+		return NULL;
+	}
+	question = find_question(&r->words);
+	if (question) {
+		return answer_question(r, question);
+	}
+	/* refuses what it does not know */
+	return answer_change(r);
+}
+
+enum dysco_answer_kind dysco_agent_request(struct dysco_agent *agent, void *client,
+					   const char *line, size_t bytes, json_t **answer)
+{
+	struct request r = {.agent = agent, .client = client, .kind = DYSCO_ANSWER_NOW};
+
+	*answer = answer_line(&r, line, bytes);
+	if (!*answer && r.kind == DYSCO_ANSWER_NOW) {
+		*answer = dysco_error_json(&r.error);
+	}
+	return r.kind;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the core reports: to the log, and as JSON to those who monitor.
+ */
+#include <string.h>
+
+#include "agent/log.h"
+#include "agent/show.h"
+#include "rewrite/packet.h"
+
+static const char *event_name(unsigned int event)
+{
+	static const char *const names[] = {
+	    [DYSCO_EVENT_SESSION_STARTED] = "session_started",
+	    [DYSCO_EVENT_SESSION_JOINED] = "session_joined",
+	    [DYSCO_EVENT_ESTABLISHED] = "established",
+	    [DYSCO_EVENT_CLOSED] = "closed",
+	    [DYSCO_EVENT_RESET] = "reset",
+	    [DYSCO_EVENT_REFUSED] = "refused",
+	    [DYSCO_EVENT_EXPIRED] = "expired",
+	    [DYSCO_EVENT_KILLED] = "killed",
+	    [DYSCO_EVENT_BYPASSED] = "bypassed",
+	    [DYSCO_EVENT_DROPPED] = "dropped",
+	};
+
+	return event < sizeof(names) / sizeof(names[0]) && names[event] ? names[event] : NULL;
+}
+
+/* The five-tuple, host and policy of a packet that has no leg (yet). */
+static void describe_packet(const struct dysco_agent *agent, json_t *o)
+{
+	const struct dysco_input *in = &agent->last_input;
+	const struct dysco_setup *setup = &agent->config->setup;
+	const struct dysco_host *host = dysco_setup_host(setup, in->host);
+	struct dysco_packet p;
+	bool tcp =
+	    dysco_packet_parse(&p, in->data, in->data + in->bytes, in->bytes) == DYSCO_PARSE_TCP;
+
+	json_object_set_new(o, "session", tcp ? dysco_json_tuple(&p.tuple) : json_null());
+	json_object_set_new(o, "host", host ? json_string(host->name) : json_null());
+	json_object_set_new(o, "policy",
+			    in->policy < setup->n_policies
+				? json_string(setup->policies[in->policy].name)
+				: json_null());
+}
+
+static void describe_leg(const struct dysco_agent *agent, uint32_t slot, json_t *o)
+{
+	const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
+	const struct dysco_host *host =
+	    dysco_setup_host(&agent->config->setup, agent->core.table->legs[slot].host);
+
+	json_object_set_new(o, "id", dysco_json_id(&cold->id));
+	json_object_set_new(o, "session", dysco_json_tuple(&cold->session));
+	json_object_set_new(o, "host", host ? json_string(host->name) : json_null());
+	json_object_set_new(o, "policy", dysco_json_text(cold->policy, sizeof(cold->policy)));
+}
+
+static json_t *event_json(const struct dysco_agent *agent, const struct dysco_action *action)
+{
+	uint64_t now_ns = dysco_now_ns();
+	json_t *o = json_object();
+
+	json_object_set_new(o, "time", dysco_json_time(now_ns, now_ns));
+	json_object_set_new(o, "event", json_string(event_name(action->event)));
+	json_object_set_new(o, "id", json_null());
+	json_object_set_new(o, "session", json_null());
+	json_object_set_new(o, "host", json_null());
+	json_object_set_new(o, "policy", json_null());
+	if (action->slot != DYSCO_NO_SLOT) {
+		describe_leg(agent, action->slot, o);
+	} else if (agent->last_input.data) {
+		describe_packet(agent, o);
+	}
+	json_object_set_new(o, "reason",
+			    action->reason == DYSCO_REASON_NONE
+				? json_null()
+				: json_string(dysco_reason_name(action->reason)));
+	return o;
+}
+
+/* What an operator should hear of without asking: the agent has run out of something. */
+static void log_event(const struct dysco_action *action)
+{
+	if (action->event != DYSCO_EVENT_DROPPED) {
+		return;
+	}
+	switch (action->reason) {
+	case DYSCO_REASON_NO_PORTS:
+		dysco_log(DYSCO_LOG_WARN, "a session is refused: all port pairs towards its next "
+					  "hop are in use (widen `ports`)");
+		break;
+	case DYSCO_REASON_LEGS_FULL:
+		dysco_log(DYSCO_LOG_WARN,
+			  "a session is refused: the leg table is full (raise `legs`)");
+		break;
+	case DYSCO_REASON_SENDERS_FULL:
+		dysco_log(DYSCO_LOG_WARN, "a signed message is refused: more signing agents than "
+					  "the replay table holds");
+		break;
+	default:
+		dysco_log(DYSCO_LOG_DEBUG, "dropped: %s", dysco_reason_name(action->reason));
+		break;
+	}
+}
+
+void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *action)
+{
+	json_t *event;
+
+	if (action->event == DYSCO_EVENT_TRACE) {
+		dysco_trace_replied(agent, &agent->actions.trace);
+		return;
+	}
+	log_event(action);
+	if (!event_name(action->event) || !agent->hooks.listening(agent->hooks.context)) {
+		return;
+	}
+	event = event_json(agent, action);
+	agent->hooks.event(agent->hooks.context, event);
+	json_decref(event);
+}

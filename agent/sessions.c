@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The leg table, seen as sessions: which legs belong together, and finding the
+ * session a user names (show.h).
+ */
+#include "agent/show.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/parse.h"
+
+static const struct dysco_leg *leg_at(const struct dysco_agent *agent, uint32_t slot)
+{
+	return &agent->core.table->legs[slot];
+}
+
+static bool faces_left(const struct dysco_leg *leg)
+{
+	return leg->role == DYSCO_ROLE_LEFT || leg->role == DYSCO_ROLE_LAST;
+}
+
+bool dysco_passage_at(const struct dysco_agent *agent, uint32_t slot, struct dysco_passage *passage)
+{
+	const struct dysco_leg *leg = leg_at(agent, slot);
+	uint32_t partner = leg->partner < agent->core.table->capacity ? leg->partner : 0;
+
+	if (leg->mode == DYSCO_MODE_FREE || (!faces_left(leg) && partner != DYSCO_NO_SLOT)) {
+		return false;
+	}
+	passage->left = faces_left(leg) ? slot : DYSCO_NO_SLOT;
+	passage->right = faces_left(leg) ? partner : slot;
+	return true;
+}
+
+uint32_t dysco_passage_main(const struct dysco_passage *passage)
+{
+	return passage->right != DYSCO_NO_SLOT ? passage->right : passage->left;
+}
+
+const struct dysco_host *dysco_passage_host(const struct dysco_agent *agent,
+					    const struct dysco_passage *passage)
+{
+	return dysco_setup_host(&agent->config->setup,
+				leg_at(agent, dysco_passage_main(passage))->host);
+}
+
+uint32_t dysco_count_sessions(const struct dysco_agent *agent, const char *policy)
+{
+	struct dysco_passage passage;
+	uint32_t n = 0;
+
+	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
+		const char *name;
+
+		if (!dysco_passage_at(agent, slot, &passage) ||
+		    leg_at(agent, slot)->mode == DYSCO_MODE_DEAD) {
+			continue;
+		}
+		name = agent->core.table->cold[dysco_passage_main(&passage)].policy;
+		if (!policy || strncmp(name, policy, DYSCO_NAME_BYTES) == 0) {
+			n++;
+		}
+	}
+	return n;
+}
+
+/* What a user wrote for a session. */
+struct wanted {
+	char prefix[33]; /* of the id in hex; empty: the five-tuple counts */
+	struct dysco_tuple tuple;
+};
+
+static bool parse_prefix(const char *word, char prefix[33])
+{
+	size_t n = strlen(word);
+
+	if (n < 4 || n > 32) {
+		return false;
+	}
+	for (size_t i = 0; i <= n; i++) {
+		if (i < n && !isxdigit((unsigned char)word[i])) {
+			return false;
+		}
+		prefix[i] = (char)tolower((unsigned char)word[i]);
+	}
+	return true;
+}
+
+static int parse_wanted(const struct dysco_words *words, int at, struct wanted *wanted,
+			struct dysco_conf_error *error)
+{
+	memset(wanted, 0, sizeof(*wanted));
+	if (words->count == at + 1 && parse_prefix(words->word[at], wanted->prefix)) {
+		return 0;
+	}
+	if (words->count == at + 2 &&
+	    dysco_parse_tuple(words->word[at], words->word[at + 1], &wanted->tuple)) {
+		return 0;
+	}
+	return dysco_conf_fail(
+	    error, "syntax", "dysco session list",
+	    "a session is named by at least 4 hex digits of its id, or by SRC DST");
+}
+
+static bool has_prefix(const struct dysco_session_id *id, const char *prefix)
+{
+	char text[33];
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(text + 2 * i, 3, "%02x", id->b[i]);
+	}
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_wanted(const struct dysco_leg_cold *cold, const struct wanted *wanted)
+{
+	struct dysco_tuple reverse;
+
+	if (wanted->prefix[0]) {
+		return has_prefix(&cold->id, wanted->prefix);
+	}
+	reverse = dysco_tuple_reverse(&cold->session);
+	return dysco_tuple_equal(&cold->session, &wanted->tuple) ||
+	       dysco_tuple_equal(&reverse, &wanted->tuple);
+}
+
+static int fail_ambiguous(const struct wanted *wanted, struct dysco_conf_error *error)
+{
+	return dysco_conf_fail(error, "unknown_session", "give more digits of the id",
+			       "several sessions begin with '%s'", wanted->prefix);
+}
+
+/* Sessions that have ended are found too, unless a living one is meant. */
+static bool prefer(const struct dysco_agent *agent, uint32_t slot, bool found_living)
+{
+	return !found_living || leg_at(agent, slot)->mode != DYSCO_MODE_DEAD;
+}
+
+uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_words *words,
+			    int at, struct dysco_passage *passages, struct dysco_conf_error *error)
+{
+	const struct dysco_session_id *first = NULL;
+	struct dysco_passage passage;
+	struct wanted wanted;
+	bool living = false;
+	uint32_t n = 0;
+
+	if (parse_wanted(words, at, &wanted, error) != 0) {
+		return 0;
+	}
+	for (uint32_t slot = 1; slot <= agent->core.high_slot && n < DYSCO_PASSAGES_MAX; slot++) {
+		const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
+		bool alive = leg_at(agent, slot)->mode != DYSCO_MODE_DEAD;
+
+		if (!dysco_passage_at(agent, slot, &passage) || !is_wanted(cold, &wanted) ||
+		    !prefer(agent, slot, living)) {
+			continue;
+		}
+		if (alive && !living) {
+			living = true;
+			n = 0;
+			first = NULL;
+		}
+		if (first && wanted.prefix[0] && memcmp(first, &cold->id, sizeof(*first)) != 0) {
+			fail_ambiguous(&wanted, error);
+			return 0;
+		}
+		first = &cold->id;
+		passages[n++] = passage;
+	}
+	if (n == 0) {
+		dysco_conf_fail(error, "unknown_session", "dysco session list",
+				"no such session passes here");
+	}
+	return n;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The agent's answers as JSON; names and shapes are those of docs/socket.md,
+ * which promises them. Each function returns a new reference.
+ */
+#ifndef DYSCO_AGENT_SHOW_H
+#define DYSCO_AGENT_SHOW_H
+
+#include "agent/agent.h"
+
+/* ---- json.c: values ---- */
+json_t *dysco_json_addr(const struct dysco_addr *addr);	   /* null for the zero address */
+json_t *dysco_json_tuple(const struct dysco_tuple *tuple); /* null for the zero tuple */
+json_t *dysco_json_id(const struct dysco_session_id *id);
+json_t *dysco_json_text(const char *text, size_t bytes);    /* NUL-padded field; null when empty */
+json_t *dysco_json_time(uint64_t now_ns, uint64_t then_ns); /* RFC 3339 */
+json_t *dysco_json_count(uint64_t count);
+const char *dysco_state_name(enum dysco_leg_state state);
+const char *dysco_reason_name(unsigned int reason);
+
+/* ---- show_config.c ---- */
+json_t *dysco_show_status(const struct dysco_agent *agent);
+json_t *dysco_show_stats(struct dysco_agent *agent);
+json_t *dysco_show_boxes(const struct dysco_agent *agent);
+json_t *dysco_show_types(const struct dysco_agent *agent);
+json_t *dysco_show_policies(const struct dysco_agent *agent);
+
+/* ---- test.c ---- */
+json_t *dysco_policy_test(const struct dysco_agent *agent, const struct dysco_words *words,
+			  struct dysco_conf_error *error);
+
+/* ---- sessions.c: the leg table, seen as sessions ---- */
+/* One host of this agent that a session passes: slots of its legs, DYSCO_NO_SLOT: none. */
+struct dysco_passage {
+	uint32_t left, right;
+};
+/* The passage whose main leg is this slot; false: the slot is free, or the partner of another. */
+bool dysco_passage_at(const struct dysco_agent *agent, uint32_t slot,
+		      struct dysco_passage *passage);
+/* The leg that speaks for the passage. */
+uint32_t dysco_passage_main(const struct dysco_passage *passage);
+const struct dysco_host *dysco_passage_host(const struct dysco_agent *agent,
+					    const struct dysco_passage *passage);
+
+#define DYSCO_PASSAGES_MAX 64
+/* The passages of the session that words name (an id, or SRC DST) from words[at] on; 0: *error. */
+uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_words *words,
+			    int at, struct dysco_passage *passages, struct dysco_conf_error *error);
+uint32_t dysco_count_sessions(const struct dysco_agent *agent, const char *policy);
+
+/* ---- show_session.c ---- */
+json_t *dysco_show_sessions(const struct dysco_agent *agent, const struct dysco_words *words,
+			    struct dysco_conf_error *error);
+json_t *dysco_show_session(const struct dysco_agent *agent, const struct dysco_passage *passages,
+			   uint32_t n);
+json_t *dysco_show_why(const struct dysco_agent *agent, const struct dysco_passage *passage);
+
+#endif

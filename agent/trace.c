@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * session trace: a question to the agents along the chain, whose answers come
+ * as packets. The client waits; the loop does not. Answers are placed by how
+ * many agents away they were given, so order and duplicates do not matter.
+ */
+#include <string.h>
+#include <stdlib.h>
+
+#include "agent/log.h"
+#include "agent/show.h"
+
+#define TRACE_TIMEOUT_NS 1000000000ull
+#define PLACES		 (DYSCO_HOPS_MAX + 1) /* the initiator's host is place 0 */
+
+struct place {
+	bool answered;
+	uint64_t rtt_ns;
+	struct dysco_report report;
+};
+
+struct dysco_trace {
+	void *client;
+	uint32_t nonce;
+	uint64_t asked_ns;
+	struct dysco_session_id id;
+	struct dysco_tuple session;
+	struct dysco_address_list list;
+	unsigned int own, n_places;
+	struct place places[PLACES];
+};
+
+static json_t *show_leg(const struct dysco_report_leg *leg, const char *side)
+{
+	json_t *o;
+
+	if (!leg->present) {
+		return json_null();
+	}
+	o = json_object();
+	json_object_set_new(o, "side", json_string(side));
+	json_object_set_new(o, "host_tuple", dysco_json_tuple(&leg->host));
+	json_object_set_new(o, "wire_tuple", dysco_json_tuple(&leg->wire));
+	json_object_set_new(o, "state",
+			    json_string(dysco_state_name((enum dysco_leg_state)leg->state)));
+	json_object_set_new(o, "packets_out", dysco_json_count(leg->packets_out));
+	json_object_set_new(o, "bytes_out", dysco_json_count(leg->bytes_out));
+	json_object_set_new(o, "packets_in", dysco_json_count(leg->packets_in));
+	json_object_set_new(o, "bytes_in", dysco_json_count(leg->bytes_in));
+	return o;
+}
+
+static json_t *show_place(const struct dysco_trace *trace, unsigned int i)
+{
+	const struct place *p = &trace->places[i];
+	const struct dysco_addr *addr =
+	    i == 0 ? &trace->session.src : &trace->list.hops[i - 1].addr;
+	json_t *o = json_object();
+
+	json_object_set_new(o, "hop", json_integer((json_int_t)i));
+	json_object_set_new(o, "agent", dysco_json_text(p->report.agent, DYSCO_NAME_BYTES));
+	json_object_set_new(o, "host", dysco_json_text(p->report.host, DYSCO_NAME_BYTES));
+	json_object_set_new(o, "answered", json_boolean(p->answered));
+	json_object_set_new(o, "address", dysco_json_addr(addr));
+	json_object_set_new(o, "rtt_us",
+			    p->answered && i != trace->own ? json_real((double)p->rtt_ns / 1000.0)
+							   : json_null());
+	json_object_set_new(o, "left", show_leg(&p->report.left, "left"));
+	json_object_set_new(o, "right", show_leg(&p->report.right, "right"));
+	return o;
+}
+
+static bool is_complete(const struct dysco_trace *trace)
+{
+	for (unsigned int i = 0; i < trace->n_places; i++) {
+		if (!trace->places[i].answered) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static json_t *show_trace(const struct dysco_trace *trace)
+{
+	json_t *o = json_object(), *hops = json_array();
+
+	for (unsigned int i = 0; i < trace->n_places; i++) {
+		json_array_append_new(hops, show_place(trace, i));
+	}
+	json_object_set_new(o, "id", dysco_json_id(&trace->id));
+	json_object_set_new(o, "session", dysco_json_tuple(&trace->session));
+	json_object_set_new(o, "hops", hops);
+	json_object_set_new(o, "complete", json_boolean(is_complete(trace)));
+	return o;
+}
+
+static void finish(struct dysco_agent *agent, struct dysco_trace **at)
+{
+	struct dysco_trace *trace = *at;
+
+	*at = NULL;
+	agent->hooks.answer(agent->hooks.context, trace->client, show_trace(trace));
+	free(trace);
+}
+
+static struct dysco_trace **free_place(struct dysco_agent *agent)
+{
+	for (int i = 0; i < DYSCO_TRACES_MAX; i++) {
+		if (!agent->traces[i]) {
+			return &agent->traces[i];
+		}
+	}
+	return NULL;
+}
+
+/* Which place of the chain the leg's host has: cold->list.next differs by side (datapath/leg.h). */
+static unsigned int place_of(const struct dysco_leg *leg, const struct dysco_leg_cold *cold)
+{
+	bool left = leg->role == DYSCO_ROLE_LEFT || leg->role == DYSCO_ROLE_LAST;
+
+	return cold->list.next + (left ? 1u : 0u);
+}
+
+static struct dysco_trace *new_trace(const struct dysco_agent *agent, uint32_t slot)
+{
+	const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
+	struct dysco_trace *trace = calloc(1, sizeof(*trace));
+
+	if (!trace) {
+		return NULL;
+	}
+	trace->id = cold->id;
+	trace->session = cold->session;
+	trace->list = cold->list;
+	trace->own = place_of(&agent->core.table->legs[slot], cold);
+	trace->n_places = cold->list.count < DYSCO_HOPS_MAX ? cold->list.count + 1u : PLACES;
+	trace->asked_ns = dysco_now_ns();
+	return trace;
+}
+
+int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,
+		      struct dysco_conf_error *error)
+{
+	struct dysco_trace **at = free_place(agent);
+
+	if (!at) {
+		return dysco_conf_fail(error, "limit", "try again in a second",
+				       "more than %d traces at once", DYSCO_TRACES_MAX);
+	}
+	*at = new_trace(agent, slot);
+	if (!*at) {
+		return dysco_conf_fail(error, "internal", NULL, "out of memory");
+	}
+	(*at)->client = client;
+	(*at)->nonce = dysco_core_trace(&agent->core, slot, &agent->actions);
+	if ((*at)->nonce == 0) {
+		free(*at);
+		*at = NULL;
+		return dysco_conf_fail(error, "unknown_session", "dysco session list",
+				       "the session has just ended");
+	}
+	dysco_agent_perform(agent, NULL);
+	return 0;
+}
+
+void dysco_trace_replied(struct dysco_agent *agent, const struct dysco_msg_trace_reply *reply)
+{
+	for (int i = 0; i < DYSCO_TRACES_MAX; i++) {
+		struct dysco_trace *trace = agent->traces[i];
+		unsigned int hop = reply->trace.hop, place;
+
+		if (!trace || trace->nonce != reply->trace.nonce) {
+			continue;
+		}
+		place = (reply->trace.flags & DYSCO_TRACE_LEFTWARD) ? trace->own - hop
+								    : trace->own + hop;
+		if (place < trace->n_places && !trace->places[place].answered) {
+			trace->places[place].answered = true;
+			trace->places[place].rtt_ns = dysco_now_ns() - trace->asked_ns;
+			trace->places[place].report = reply->report;
+		}
+		if (is_complete(trace)) {
+			finish(agent, &agent->traces[i]);
+		}
+	}
+}
+
+void dysco_trace_expire(struct dysco_agent *agent, uint64_t now_ns)
+{
+	for (int i = 0; i < DYSCO_TRACES_MAX; i++) {
+		if (agent->traces[i] && agent->traces[i]->asked_ns + TRACE_TIMEOUT_NS <= now_ns) {
+			finish(agent, &agent->traces[i]);
+		}
+	}
+}
+
+void dysco_trace_forget(struct dysco_agent *agent, const void *client)
+{
+	for (int i = 0; i < DYSCO_TRACES_MAX; i++) {
+		if (agent->traces[i] && (!client || agent->traces[i]->client == client)) {
+			free(agent->traces[i]);
+			agent->traces[i] = NULL;
+		}
+	}
+}
