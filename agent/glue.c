@@ -33,7 +33,6 @@ static void inject(struct dysco_agent *agent, const struct dysco_action *action,
 	}
 	result = agent->dp.ops->inject(&agent->dp, action, packet, bytes, punt);
 	if (result < 0) {
-		agent->core.stats.drops[DYSCO_REASON_INJECT]++;
 		dysco_log(DYSCO_LOG_INFO, "cannot inject a packet: %s", agent->dp.error);
 	}
 }
