@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The sending half of the model TCP: see tcp.c. */
+#include "tests/sim/tcp.h"
+
+#include <string.h>
+
+enum { OPTIONS_MAX = 40 };
+
+static uint32_t min32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+void sim_tcp_emit(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
+{
+	struct sim_packet *packet = sim_packet_new(w);
+
+	if (!packet) {
+		return;
+	}
+	packet->meta.origin = SIM_BY_ENDPOINT;
+	packet->meta.flow = c->flow;
+	packet->meta.side = c->side;
+	packet->bytes = (uint16_t)sim_segment_write(packet->data, s);
+	sim_emit(w, c->node, packet);
+}
+
+static uint16_t window_of(const struct sim_conn *c)
+{
+	return (uint16_t)(c->app.buffer - min32(c->unread, c->app.buffer));
+}
+
+/* No-operations stand for the options that a stack would send: only their room counts. */
+static void send(struct sim_world *w, struct sim_conn *c, uint8_t flags, uint32_t seq,
+		 uint32_t payload_bytes)
+{
+	uint8_t options[OPTIONS_MAX], payload[SIM_PACKET_BYTES];
+	uint32_t position = seq + ((flags & SIM_SYN) ? 1 : 0) - c->iss - 1;
+	struct sim_segment s = {
+	    .tuple = c->tuple,
+	    .seq = seq,
+	    .ack = (flags & SIM_ACK) ? c->rcv_nxt : 0,
+	    .flags = flags,
+	    .window = window_of(c),
+	    .options = options,
+	    .options_bytes = (flags & SIM_SYN) ? c->app.syn_options : c->app.options,
+	    .payload = payload,
+	    .payload_bytes = (uint16_t)payload_bytes,
+	};
+
+	memset(options, 1, sizeof(options));
+	for (uint32_t i = 0; i < payload_bytes; i++) {
+		payload[i] = sim_pattern(c->flow, c->side, position + i);
+	}
+	sim_tcp_emit(w, c, &s);
+}
+
+static void arm(struct sim_world *w, struct sim_conn *c)
+{
+	if (c->timer_ns == UINT64_MAX) {
+		c->timer_ns = w->now_ns + c->rto_ns;
+	}
+}
+
+void sim_tcp_schedule(struct sim_world *w, struct sim_conn *c)
+{
+	uint64_t next = c->timer_ns;
+
+	next = c->second_ns < next ? c->second_ns : next;
+	next = c->read_ns < next ? c->read_ns : next;
+	next = c->keep_ns < next ? c->keep_ns : next;
+	if (next < c->wake_ns) {
+		c->wake_ns = next;
+		sim_at(w, next, SIM_EV_CONN, (uint16_t)(c - w->conns));
+	}
+}
+
+void sim_tcp_send_syn(struct sim_world *w, struct sim_conn *c)
+{
+	bool data = c->app.fast_open && c->state == SIM_TCP_SYN_SENT;
+	uint32_t bytes = data ? min32(c->app.mss, c->app.burst) : 0;
+	uint8_t flags = c->state == SIM_TCP_SYN_SENT ? SIM_SYN : SIM_SYN | SIM_ACK;
+
+	c->snd_nxt = c->iss + 1 + bytes;
+	if ((int32_t)(c->snd_nxt - c->snd_max) > 0) {
+		c->snd_max = c->snd_nxt;
+	}
+	send(w, c, flags, c->iss, bytes);
+	arm(w, c);
+	sim_tcp_schedule(w, c);
+}
+
+void sim_tcp_send_ack(struct sim_world *w, struct sim_conn *c)
+{
+	send(w, c, SIM_ACK, c->snd_nxt, 0);
+}
+
+void sim_tcp_send_probe(struct sim_world *w, struct sim_conn *c)
+{
+	send(w, c, SIM_ACK, c->snd_una - 1, 0);
+}
+
+static bool wants_fin(const struct sim_conn *c)
+{
+	return !c->paused && (!c->app.close_after_peer || c->fin_rcvd);
+}
+
+/* One segment; false: nothing more may go out now. */
+static bool output_one(struct sim_world *w, struct sim_conn *c)
+{
+	uint32_t sent = c->snd_nxt - c->iss - 1;
+	uint32_t limit = c->paused ? c->app.burst : c->app.total;
+	uint32_t flying = c->snd_nxt - c->snd_una;
+	uint32_t window = c->snd_wnd > flying ? c->snd_wnd - flying : 0;
+	uint32_t bytes;
+	bool fin;
+
+	if (sent > c->app.total) {
+		return false; /* the FIN is out */
+	}
+	if (c->probing && window == 0) {
+		window = 1;
+	}
+	bytes = min32(min32(limit - sent, window), c->app.mss);
+	fin = wants_fin(c) && sent + bytes == c->app.total;
+	if (bytes == 0 && !fin) {
+		return false;
+	}
+	send(w, c, (uint8_t)(SIM_ACK | (bytes ? SIM_PSH : 0) | (fin ? SIM_FIN : 0)), c->snd_nxt,
+	     bytes);
+	c->snd_nxt += bytes + (fin ? 1 : 0);
+	c->fin_sent = c->fin_sent || fin;
+	if ((int32_t)(c->snd_nxt - c->snd_max) > 0) {
+		c->snd_max = c->snd_nxt;
+	}
+	return !c->probing;
+}
+
+void sim_tcp_output(struct sim_world *w, struct sim_conn *c)
+{
+	bool waits;
+
+	if (c->state != SIM_TCP_OPEN) {
+		return;
+	}
+	while (!w->failed && output_one(w, c)) {
+	}
+	waits = c->snd_nxt - c->iss - 1 < (c->paused ? c->app.burst : c->app.total);
+	if (c->snd_una != c->snd_nxt || waits) {
+		arm(w, c);
+	}
+	sim_tcp_schedule(w, c);
+}
