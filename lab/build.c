@@ -13,6 +13,7 @@
 #include "lab/batch.h"
 
 #define LINK_TIMEOUT_MS 5000
+#define FIRST_INDEX	10 /* above what a new namespace has of itself */
 
 static bool has_wires(const struct lab *lab)
 {
@@ -224,15 +225,22 @@ static int set_sysctls(struct lab *lab)
 	return 0;
 }
 
+/*
+ * Each end gets an interface number of its own: with peers of one number the
+ * kernel takes up to a second to notice that they are up (linkwatch_urgent_event()).
+ */
 static void add_veth(struct lab_batch *batch, const struct lab_link *link, const char *node_a,
 		     const char *if_a, const char *node_b, const char *if_b)
 {
 	struct lab *lab = batch->lab;
+	int index = FIRST_INDEX + 2 * batch->count;
 	const char *mtu = link->mtu ? link->mtu : lab->mtu ? lab->mtu : "1500";
 
 	lab_batch_add(batch, link->where,
-		      "link add name %s mtu %s netns %s type veth peer name %s mtu %s netns %s",
-		      if_a, mtu, lab_netns(lab, node_a), if_b, mtu, lab_netns(lab, node_b));
+		      "link add name %s index %d mtu %s netns %s type veth "
+		      "peer name %s index %d mtu %s netns %s",
+		      if_a, index, mtu, lab_netns(lab, node_a), if_b, index + 1, mtu,
+		      lab_netns(lab, node_b));
 }
 
 static int make_links(struct lab *lab)
