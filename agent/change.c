@@ -58,6 +58,8 @@ static int attach(struct dysco_agent *agent, const struct dysco_attachment *a,
 	if (wrong != 0) {
 		return fail_interface(a, wrong, error);
 	}
+	/* loading programs takes a while, and there may be many to load */
+	agent->dp.ops->heartbeat(&agent->dp, dysco_now_ns());
 	if (agent->dp.ops->attach(&agent->dp, a) != 0) {
 		return dysco_conf_fail(error, "datapath", NULL, "attach %s: %s", a->ifname,
 				       agent->dp.error);

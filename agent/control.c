@@ -20,6 +20,9 @@
 
 #include "agent/log.h"
 
+/* 12 digits: enough for every number, and 0.67 stays 0.67 */
+#define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 #define READING_NS (5 * 1000000000ull)	/* to send the line */
 #define WAITING_NS (5 * 1000000000ull)	/* for an answer that takes a while */
 #define WRITING_NS (20 * 1000000000ull) /* to take the answer */
@@ -144,7 +147,7 @@ static bool out_add(struct client *c, const char *text, size_t n)
 
 static void answer_client(struct client *c, json_t *answer)
 {
-	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	char *text = answer ? json_dumps(answer, JSON_FLAGS) : NULL;
 
 	json_decref(answer);
 	set_state(c, WRITING);
@@ -387,7 +390,7 @@ bool dysco_control_listening(void *context)
 void dysco_control_event(void *context, const json_t *event)
 {
 	struct dysco_control *control = context;
-	char *text = json_dumps(event, JSON_COMPACT);
+	char *text = json_dumps(event, JSON_FLAGS);
 	size_t n = text ? strlen(text) : 0;
 
 	for (int i = 0; text && i < DYSCO_CLIENTS_MAX; i++) {

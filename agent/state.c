@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/log.h"
@@ -96,6 +97,20 @@ static void make_directory(const char *socket_path)
 	}
 }
 
+/* A predecessor that was killed holds its lock until the kernel has taken it apart. */
+static bool lock_patiently(int fd)
+{
+	struct timespec pause = {.tv_nsec = 20 * 1000000};
+
+	for (int i = 0; i < 150; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			return true;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 int dysco_state_open(struct dysco_state *state, const char *socket_path,
 		     struct dysco_conf_error *error)
 {
@@ -112,7 +127,7 @@ int dysco_state_open(struct dysco_state *state, const char *socket_path,
 	if (state->lock_fd < 0) {
 		return dysco_conf_fail(error, "internal", NULL, "%s: %s", lock, strerror(errno));
 	}
-	if (flock(state->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+	if (!lock_patiently(state->lock_fd)) {
 		return dysco_conf_fail(error, "exists", "stop it first",
 				       "another agent serves %.200s", socket_path);
 	}
