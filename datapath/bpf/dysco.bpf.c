@@ -87,7 +87,8 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 				      enum dysco_direction direction)
 {
 	bool control = dysco_step_is_control(p, packet_data(skb), packet_end(skb));
-	struct dysco_leg *leg = leg_of(slot_of(&p->tuple, direction));
+	uint32_t slot = slot_of(&p->tuple, direction);
+	struct dysco_leg *leg = leg_of(slot);
 	enum dysco_reason reason = DYSCO_REASON_NONE;
 
 	switch (dysco_step(leg, p, direction, control, &reason)) {
@@ -95,7 +96,7 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 		if (!leg) {
 			return TC_ACT_UNSPEC;
 		}
-		return direction == DYSCO_OUT ? fast_out(skb, p, leg) : fast_in(skb, p, leg);
+		return direction == DYSCO_OUT ? fast_out(skb, p, leg, slot) : fast_in(skb, p, leg);
 	case DYSCO_VERDICT_PUNT:
 		return punt(skb, direction,
 			    control ? DYSCO_BPF_PUNT_CONTROL : DYSCO_BPF_PUNT_PACKET);

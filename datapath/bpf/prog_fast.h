@@ -9,13 +9,6 @@
 #include "datapath/bpf/prog_route.h"
 
 
-/*
- * Once in this time (a quarter of a second) a packet of a leg goes through the
- * neighbour layer although its MAC address is known, so that the kernel sees
- * the entry in use and checks that it still holds (RFC 4861 7.3).
- */
-#define REFRESH_SHIFT 28 /* of nanoseconds */
-
 /* What becomes of the link header. */
 enum hop_kind { HOP_STAY, HOP_MACS, HOP_NEIGHBOUR, HOP_REFUSED };
 
@@ -26,7 +19,7 @@ static __always_inline void mirror(struct __sk_buff *skb)
 	}
 }
 
-static __always_inline enum hop_kind hop_nic(const struct route *route, bool refresh)
+static __always_inline enum hop_kind hop_nic(const struct route *route)
 {
 	if (route_refused(route)) {
 		return HOP_REFUSED;
@@ -37,11 +30,11 @@ static __always_inline enum hop_kind hop_nic(const struct route *route, bool ref
 	if (self.l2_bytes == 0) {
 		return HOP_STAY;
 	}
-	return route->found == BPF_FIB_LKUP_RET_SUCCESS && !refresh ? HOP_MACS : HOP_NEIGHBOUR;
+	return route->found == BPF_FIB_LKUP_RET_SUCCESS ? HOP_MACS : HOP_NEIGHBOUR;
 }
 
-/* Without a bridge the host's stack routes it: the link header is right as it is. */
-static __always_inline enum hop_kind hop_port(struct route *route, bool refresh)
+/* Through the bridge to a neighbour on it; else to the bridge itself, that is, to be routed. */
+static __always_inline enum hop_kind hop_port(struct route *route)
 {
 	if (route->ifindex == 0) {
 		return HOP_STAY;
@@ -52,17 +45,46 @@ static __always_inline enum hop_kind hop_port(struct route *route, bool refresh)
 		}
 		return HOP_MACS;
 	}
-	return route->found == BPF_FIB_LKUP_RET_SUCCESS && !refresh ? HOP_MACS : HOP_NEIGHBOUR;
+	return route->found == BPF_FIB_LKUP_RET_SUCCESS ? HOP_MACS : HOP_NEIGHBOUR;
 }
 
-static __always_inline enum hop_kind hop(struct __sk_buff *skb, const struct dysco_tuple *to,
-					 bool refresh, struct route *route)
+static __always_inline void hop_find(struct __sk_buff *skb, const struct dysco_tuple *to,
+				     struct dysco_bpf_hop *hop)
 {
-	if (self.mode == DYSCO_ATTACH_PORT && self.bridge_ifindex == 0) {
-		return HOP_STAY;
+	struct route route;
+
+	route_lookup(skb, to, self.tap_ifindex, &route);
+	hop->kind = self.mode == DYSCO_ATTACH_PORT ? hop_port(&route) : hop_nic(&route);
+	hop->ifindex = route.ifindex;
+	__builtin_memcpy(hop->dst_mac, route.dst_mac, 6);
+	__builtin_memcpy(hop->src_mac, route.src_mac, 6);
+	hop->dst = to->dst;
+}
+
+/*
+ * The next hop. It is looked up once in a window and kept. The first packet of
+ * a leg in a window goes through the neighbour layer, so that the kernel sees
+ * the neighbour in use and checks that it is still there (RFC 4861 7.3).
+ */
+static __always_inline struct dysco_bpf_hop *hop_of(struct __sk_buff *skb,
+						    const struct dysco_leg *leg, uint32_t slot,
+						    uint64_t now_ns)
+{
+	struct dysco_bpf_hop *hop = bpf_map_lookup_elem(&hops, &slot);
+	uint32_t window = (uint32_t)(now_ns >> DYSCO_BPF_HOP_WINDOW_SHIFT);
+
+	if (!hop || (hop->window == window && dysco_addr_equal(&hop->dst, &leg->wire_tuple.dst))) {
+		return hop;
 	}
-	route_lookup(skb, to, self.tap_ifindex, route);
-	return self.mode == DYSCO_ATTACH_PORT ? hop_port(route, refresh) : hop_nic(route, refresh);
+	hop->window = 0;
+	hop_find(skb, &leg->wire_tuple, hop);
+	if (window == (uint32_t)(leg->run[DYSCO_OUT].last_ns >> DYSCO_BPF_HOP_WINDOW_SHIFT)) {
+		hop->window = window;
+	} else if (hop->kind == HOP_MACS && hop->ifindex == (self.mode == DYSCO_ATTACH_NIC ? self.ifindex
+									   : self.bridge_ifindex)) {
+		hop->kind = HOP_NEIGHBOUR;
+	}
+	return hop;
 }
 
 /*
@@ -90,17 +112,17 @@ static __always_inline void rewrite(struct __sk_buff *skb, struct dysco_packet *
 	fix_checksum(skb, p, diff);
 }
 
-static __always_inline bool rewrite_macs(struct __sk_buff *skb, const struct route *route)
+static __always_inline bool rewrite_macs(struct __sk_buff *skb, const struct dysco_bpf_hop *hop)
 {
 	uint8_t *eth = (uint8_t *)(long)skb->data;
 
 	if (eth + ETH_HLEN > packet_end(skb)) {
 		return false;
 	}
-	__builtin_memcpy(eth, route->dst_mac, 6);
+	__builtin_memcpy(eth, hop->dst_mac, 6);
 	/* A bridge learns from source addresses: the one of a host beyond a port stays. */
 	if (self.mode == DYSCO_ATTACH_NIC) {
-		__builtin_memcpy(eth + 6, route->src_mac, 6);
+		__builtin_memcpy(eth + 6, hop->src_mac, 6);
 	}
 	return true;
 }
@@ -135,28 +157,28 @@ static __always_inline void see(struct __sk_buff *skb, const struct dysco_packet
 	}
 }
 
+/* Beyond a port without bridge the stack routes it: the link header is right as it is. */
 static __always_inline int fast_out(struct __sk_buff *skb, struct dysco_packet *p,
-				    struct dysco_leg *leg)
+				    struct dysco_leg *leg, uint32_t slot)
 {
+	bool routed = self.mode == DYSCO_ATTACH_PORT && self.bridge_ifindex == 0;
 	uint64_t now_ns = bpf_ktime_get_coarse_ns();
-	bool refresh = ((now_ns ^ leg->run[DYSCO_OUT].last_ns) >> REFRESH_SHIFT) != 0;
-	struct route route = {0};
-	enum hop_kind kind;
+	struct dysco_bpf_hop *hop;
 
 	if (dysco_addr_is_ip4(&leg->wire_tuple.src) != (p->version == 4)) {
 		return drop(DYSCO_REASON_FAMILY_MIX);
 	}
-	kind = hop(skb, &leg->wire_tuple, refresh, &route);
-	if (kind == HOP_REFUSED) {
+	hop = routed ? (struct dysco_bpf_hop *)0 : hop_of(skb, leg, slot, now_ns);
+	if (hop && hop->kind == HOP_REFUSED) {
 		return drop(DYSCO_REASON_NO_ROUTE);
 	}
 	see(skb, p, leg, DYSCO_OUT, now_ns);
 	mirror(skb);
-	if (kind == HOP_MACS && !rewrite_macs(skb, &route)) {
+	if (hop && hop->kind == HOP_MACS && !rewrite_macs(skb, hop)) {
 		return drop(DYSCO_REASON_BAD_PACKET);
 	}
 	rewrite(skb, p, &leg->wire_tuple);
-	return kind == HOP_NEIGHBOUR ? leave_by(skb, route.ifindex) : TC_ACT_UNSPEC;
+	return hop && hop->kind == HOP_NEIGHBOUR ? leave_by(skb, hop->ifindex) : TC_ACT_UNSPEC;
 }
 
 static __always_inline int fast_in(struct __sk_buff *skb, struct dysco_packet *p,

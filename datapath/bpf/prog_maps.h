@@ -37,6 +37,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct dysco_bpf_hop);
+} hops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DYSCO_BPF_ATTACHMENTS);
 	__type(key, uint32_t);
 	__type(value, struct dysco_bpf_attachment);

@@ -63,6 +63,22 @@ struct dysco_bpf_stats {
 	uint64_t counters[DYSCO_COUNTER_COUNT];
 };
 
+/*
+ * The next hop of a leg's outgoing packets, found a moment ago: an entry of map
+ * `hops`, by slot. Good in the window of time it was found in, and for that
+ * destination; the programs alone read and write it.
+ */
+#define DYSCO_BPF_HOP_WINDOW_SHIFT 28 /* of nanoseconds: about a quarter of a second */
+struct dysco_bpf_hop {
+	struct dysco_addr dst;
+	uint32_t window;
+	uint32_t ifindex;
+	uint8_t dst_mac[6], src_mac[6];
+	uint8_t kind;
+	uint8_t zero[3];
+};
+_Static_assert(sizeof(struct dysco_bpf_hop) == 40, "");
+
 /* Why a packet is punted, beside its own contents. */
 enum dysco_bpf_punt_kind { DYSCO_BPF_PUNT_PACKET = 0, DYSCO_BPF_PUNT_CONTROL };
 
