@@ -144,6 +144,10 @@ static void carry_out(struct sim_world *w, uint8_t agent, const struct sim_packe
 			break;
 		case DYSCO_ACT_DROP:
 			sim_say(w, "  core %u drops: reason %u", agent, action.reason);
+			if (action.reason == DYSCO_REASON_NONE &&
+			    (!from || from->meta.origin != SIM_BY_AGENT)) {
+				sim_fail(w, "core %u: a drop without a reason", agent);
+			}
 			answers++;
 			break;
 		default:

@@ -28,6 +28,7 @@ void sim_stack_refuse(struct sim_world *w, uint8_t node, const struct sim_packet
 	}
 	out->meta.origin = (uint8_t)origin;
 	out->meta.flow = packet->meta.flow;
+	out->meta.side = !packet->meta.side;
 	out->bytes = (uint16_t)sim_segment_write(out->data, &reply);
 	sim_emit(w, node, out);
 }

@@ -207,7 +207,8 @@ void sim_check_core(struct sim_world *w, uint8_t agent)
 		sim_fail(w, "core %u: %s", agent, broken);
 	}
 	for (uint32_t i = 0; i < w->actions.count; i++) {
-		drops += w->actions.list[i].kind == DYSCO_ACT_DROP;
+		drops += w->actions.list[i].kind == DYSCO_ACT_DROP &&
+			 w->actions.list[i].reason != DYSCO_REASON_NONE;
 	}
 	a->drops += drops;
 	drops = 0;

@@ -37,38 +37,36 @@ static void change_port(struct sim_world *w, struct sim_segment *s)
 	s->tuple.sport_be = DYSCO_BE16(30000 + sim_random(w, 1000));
 }
 
-static bool bend(struct sim_world *w, struct sim_segment *s, uint8_t *payload)
+static void bend(struct sim_world *w, struct sim_segment *s, uint8_t *payload)
 {
+	uint32_t message = (uint32_t)s->payload[6] << 8 | s->payload[7]; /* what follows is the host's */
 	uint32_t bit;
 
 	memcpy(payload, s->payload, s->payload_bytes);
 	s->payload = payload;
 	switch (w->enemy) {
 	case SIM_HAS_ENEMY_FLIP:
-		bit = 32 + sim_random(w, (s->payload_bytes - 4u) * 8);
+		bit = 32 + sim_random(w, (message - 4) * 8);
 		payload[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		if (sim_chance(w, 500)) {
 			change_port(w, s);
 		}
-		return true;
+		break;
 	case SIM_HAS_ENEMY_TRUNCATED:
-		s->payload_bytes = (uint16_t)(4 + sim_random(w, s->payload_bytes - 4u));
+		s->payload_bytes = (uint16_t)(4 + sim_random(w, message - 4));
 		change_port(w, s);
-		return true;
+		break;
 	case SIM_HAS_ENEMY_MAGIC:
 		for (uint32_t i = 4; i < s->payload_bytes; i++) {
 			payload[i] = (uint8_t)sim_random(w, 256);
 		}
 		change_port(w, s);
-		return true;
+		break;
 	default:
-		if (w->sniff.meta.n_visits == SIM_NONE) {
-			return false;
-		}
 		if (sim_chance(w, 700)) {
 			change_port(w, s);
 		}
-		return true;
+		break;
 	}
 }
 
@@ -79,9 +77,10 @@ void sim_enemy_act(struct sim_world *w)
 	struct sim_segment s;
 	uint8_t to;
 
-	if (!w->sniff.used || !is_dysco_syn(&w->sniff, &s) || !bend(w, &s, payload)) {
+	if (!w->sniff.used || !is_dysco_syn(&w->sniff, &s)) {
 		return;
 	}
+	bend(w, &s, payload);
 	to = sim_node_of(w, &s.tuple.dst);
 	packet = to == SIM_NONE ? NULL : sim_packet_new(w);
 	if (!packet) {

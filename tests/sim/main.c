@@ -19,7 +19,7 @@ enum { JOBS_MAX = 64, REPEAT_EACH = 64 };
 
 struct job {
 	struct sim_tally tally;
-	bool failed;
+	uint64_t failed; /* runs */
 	uint64_t failed_seed;
 	char failure[512];
 };
@@ -28,7 +28,7 @@ struct options {
 	uint64_t from, to;
 	unsigned int jobs, mutant;
 	double budget_s;
-	bool trace, quiet;
+	bool trace, quiet, keep_going;
 };
 
 static double now_s(void)
@@ -84,8 +84,10 @@ static bool run_seed(struct sim_world *w, uint64_t seed, const struct options *o
 		}
 	}
 	add_run(&job->tally, w);
-	if (w->failed) {
-		job->failed = true;
+	if (w->failed && o->keep_going) {
+		printf("seed %llu: %s\n", (unsigned long long)seed, w->failure);
+	}
+	if (w->failed && job->failed++ == 0) {
 		job->failed_seed = seed;
 		memcpy(job->failure, w->failure, sizeof(job->failure));
 	}
@@ -101,7 +103,8 @@ static void work(struct job *jobs, unsigned int me, const struct options *o)
 		exit(2);
 	}
 	for (uint64_t seed = o->from + me; seed <= o->to; seed += o->jobs) {
-		if (!run_seed(w, seed, o, &jobs[me]) || (o->budget_s > 0 && now_s() > end_s)) {
+		if ((!run_seed(w, seed, o, &jobs[me]) && !o->keep_going) ||
+		    (o->budget_s > 0 && now_s() > end_s)) {
 			break;
 		}
 	}
@@ -123,6 +126,7 @@ static bool work_all(struct job *jobs, const struct options *o)
 
 		if (pid == 0) {
 			work(jobs, i, o);
+			fflush(stdout);
 			_exit(0);
 		}
 		fine = fine && pid > 0;
@@ -192,7 +196,7 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [--seeds FROM-TO | --seed N] [--trace] [--quiet] [--jobs N]\n"
-		"       [--budget SECONDS] [--mutant N] [--list-mutants]\n",
+		"       [--budget SECONDS] [--keep-going] [--mutant N] [--list-mutants]\n",
 		program);
 	return 2;
 }
@@ -225,6 +229,7 @@ int main(int argc, char **argv)
 	    {"budget", required_argument, NULL, 'b'},
 	    {"mutant", required_argument, NULL, 'm'},
 	    {"list-mutants", no_argument, NULL, 'l'},
+	    {"keep-going", no_argument, NULL, 'k'},
 	    {NULL, 0, NULL, 0},
 	};
 	struct options o = {.from = 1, .to = 100000, .jobs = 1};
@@ -254,6 +259,9 @@ int main(int argc, char **argv)
 		case 'm':
 			o.mutant = (unsigned int)strtoul(optarg, NULL, 0);
 			fine = o.mutant < SIM_MUTANT_COUNT;
+			break;
+		case 'k':
+			o.keep_going = true;
 			break;
 		case 'l':
 			return list_mutants();

@@ -74,7 +74,8 @@ static uint8_t draw_length(struct sim_world *w)
 /* A box (or a type of several) for each hop. */
 static void draw_hops(struct sim_world *w, struct sim_plan *plan, uint8_t n)
 {
-	bool plain_hops = plan->theme == SIM_THEME_OPEN_DEAD || plan->theme == SIM_THEME_NO_AGENT;
+	bool plain_hops = plan->theme == SIM_THEME_OPEN_DEAD ||
+			  plan->theme == SIM_THEME_NO_AGENT || plan->theme == SIM_THEME_EXIT;
 
 	plan->n_hops = n;
 	for (uint8_t i = 0; i < n; i++) {
@@ -274,7 +275,7 @@ static void draw_flow(struct sim_world *w, const struct sim_plan *plan, uint8_t 
 	flow->open = plan->open;
 	flow->simultaneous = plan->theme == SIM_THEME_SIMULTANEOUS;
 	flow->exits = plan->theme == SIM_THEME_EXIT || plan->theme == SIM_THEME_EXIT_NAT;
-	if (flow->exits) {
+	if (flow->exits || plan->theme == SIM_THEME_IDLE) {
 		flow->chained = true; /* the server's way back leads through the exit */
 	}
 	flow->must = must_of(plan, flow->chained);

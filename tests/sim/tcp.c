@@ -319,7 +319,7 @@ static void in_open(struct sim_world *w, struct sim_conn *c, const struct sim_se
 
 static void segment_came(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
 {
-	if (c->app.keepalive && c->state != SIM_TCP_SYN_SENT) {
+	if (c->app.keepalive && c->end == SIM_END_NONE && c->state != SIM_TCP_SYN_SENT) {
 		c->keep_ns = w->now_ns + SIM_KEEP_NS;
 		c->keeps = 0;
 	}
@@ -357,6 +357,7 @@ static struct sim_conn *conn_of(struct sim_world *w, uint8_t node, const struct 
 		if (c->state == SIM_TCP_TIME_WAIT && (s->flags & (SIM_SYN | SIM_ACK)) == SIM_SYN &&
 		    after(s->seq, c->rcv_nxt)) {
 			c->state = SIM_TCP_CLOSED;
+			c->timer_ns = UINT64_MAX;
 			return NULL;
 		}
 		return c;
