@@ -15,7 +15,7 @@
 #include "conf/words.h"
 #include "datapath/datapath.h"
 
-#define DYSCO_LEGS_DEFAULT     262144
+#define DYSCO_LEGS_DEFAULT     65536
 #define DYSCO_LEGS_MAX	       4194304
 #define DYSCO_PRIORITY_DEFAULT 100
 #define DYSCO_RETRIES_DEFAULT  2
