@@ -331,6 +331,15 @@ static const struct verb {
     {"show", false, verb_show}, {"wire", false, verb_wire},
 };
 
+/* Our caller may have taken options out of argv: what is left need not end in NULL. */
+static char **terminated(struct lab *lab, int argc, char **argv)
+{
+	char **copy = lab_alloc(lab, sizeof(*copy) * ((size_t)argc + 1));
+
+	memcpy(copy, argv, sizeof(*copy) * (size_t)argc);
+	return copy;
+}
+
 int dysco_lab_main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -347,7 +356,7 @@ int dysco_lab_main(int argc, char **argv)
 		if (VERBS[i].catches) {
 			lab_catch_signals();
 		}
-		code = VERBS[i].run(lab, argc - 1, argv + 1);
+		code = VERBS[i].run(lab, argc - 1, terminated(lab, argc - 1, argv + 1));
 		lab_free(lab);
 		return code;
 	}
