@@ -54,7 +54,8 @@ DYSCO_FUNC bool dysco_edit_add_option(struct dysco_packet *p, uint8_t *data, siz
 /* Takes out our option with that ExID where it stands; false: not there. */
 DYSCO_FUNC bool dysco_edit_remove_option(struct dysco_packet *p, uint8_t *data, size_t *bytes,
 					 uint16_t exid);
-/* Puts `n` bytes in front of the payload; what no longer fits in `limit` (whole packet) is cut from the payload's end. */
+/* Puts `n` bytes in front of the payload; what no longer fits in `limit` (whole packet) is cut from
+ * the payload's end. */
 DYSCO_FUNC bool dysco_edit_insert_payload(struct dysco_packet *p, uint8_t *data, size_t *bytes,
 					  size_t capacity, const uint8_t *payload, size_t n,
 					  size_t limit);
@@ -70,7 +71,8 @@ DYSCO_FUNC void dysco_edit_strip_payload(struct dysco_packet *p, uint8_t *data, 
 DYSCO_FUNC size_t dysco_edit_make_segment(uint8_t *out, size_t capacity,
 					  const struct dysco_tuple *tuple, uint32_t seq,
 					  uint32_t ack, uint8_t flags, uint16_t window,
-					  uint16_t exid, const uint8_t *payload, size_t payload_bytes);
+					  uint16_t exid, const uint8_t *payload,
+					  size_t payload_bytes);
 
 /*
  * Rewrites the TCP packet quoted in an ICMP error (p from DYSCO_PARSE_ICMP_ERROR)

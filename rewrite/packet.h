@@ -29,12 +29,12 @@ enum dysco_parse {
 
 struct dysco_packet {
 	struct dysco_tuple tuple;
-	uint32_t seq, ack;	/* host order */
-	uint16_t window;	/* host order, unscaled */
-	uint8_t flags;		/* DYSCO_TCP_* */
-	uint8_t version;	/* 4 or 6 */
-	uint16_t l3;		/* offset of the IP header that `tuple` comes from (0, or in an ICMP error) */
-	uint16_t l4;		/* offset of its TCP header */
+	uint32_t seq, ack; /* host order */
+	uint16_t window;   /* host order, unscaled */
+	uint8_t flags;	   /* DYSCO_TCP_* */
+	uint8_t version;   /* 4 or 6 */
+	uint16_t l3; /* offset of the IP header that `tuple` comes from (0, or in an ICMP error) */
+	uint16_t l4; /* offset of its TCP header */
 	uint16_t payload;	/* offset of the TCP payload */
 	uint32_t payload_bytes; /* by the IP length, 0 for an ICMP error */
 	bool first;		/* fragments: ports are in this one */

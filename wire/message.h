@@ -34,22 +34,22 @@
 
 #include "wire/types.h"
 
-#define DYSCO_MAGIC         0xD75C0C0Du
-#define DYSCO_VERSION_WIRE  1
-#define DYSCO_HEADER_BYTES  28
-#define DYSCO_TLV_BYTES     4 /* type, flags, length */
-#define DYSCO_HMAC_BYTES    32
-#define DYSCO_HOPS_MAX      24 /* of one address list, the destination included */
-#define DYSCO_HOP_BYTES     24
-#define DYSCO_MESSAGE_MAX   1024 /* bytes; an encoder never exceeds it */
-#define DYSCO_NAME_BYTES    32   /* names of policies, hosts, boxes: NUL-padded */
+#define DYSCO_MAGIC	   0xD75C0C0Du
+#define DYSCO_VERSION_WIRE 1
+#define DYSCO_HEADER_BYTES 28
+#define DYSCO_TLV_BYTES	   4 /* type, flags, length */
+#define DYSCO_HMAC_BYTES   32
+#define DYSCO_HOPS_MAX	   24 /* of one address list, the destination included */
+#define DYSCO_HOP_BYTES	   24
+#define DYSCO_MESSAGE_MAX  1024 /* bytes; an encoder never exceeds it */
+#define DYSCO_NAME_BYTES   32	/* names of policies, hosts, boxes: NUL-padded */
 
 /* TCP experimental option (RFC 4727, RFC 6994): kind, length, ExID, rest. */
-#define DYSCO_TCPOPT_KIND   253
-#define DYSCO_EXID_MARK     0xD75C /* length 4: "the payload starts with a Dysco message" */
-#define DYSCO_EXID_TAG      0xD75D /* length 8: + 32-bit local tag, only inside a middlebox host */
-#define DYSCO_OPT_MARK_LEN  4
-#define DYSCO_OPT_TAG_LEN   8
+#define DYSCO_TCPOPT_KIND  253
+#define DYSCO_EXID_MARK	   0xD75C /* length 4: "the payload starts with a Dysco message" */
+#define DYSCO_EXID_TAG	   0xD75D /* length 8: + 32-bit local tag, only inside a middlebox host */
+#define DYSCO_OPT_MARK_LEN 4
+#define DYSCO_OPT_TAG_LEN  8
 
 enum dysco_message_type {
 	DYSCO_MSG_SYN = 1,	   /* in a SYN: sets up one subsession */
@@ -68,11 +68,13 @@ enum dysco_tlv_type {
 };
 
 /* One element of the address list, 24 bytes on the wire: addr, flags, reserved(16), policy. */
-#define DYSCO_HOP_EXIT 0x0001 /* the list ends here, though the session goes on (partial deployment) */
+#define DYSCO_HOP_EXIT                                                                             \
+	0x0001 /* the list ends here, though the session goes on (partial deployment) */
 struct dysco_hop {
 	struct dysco_addr addr;
 	uint16_t flags;
-	uint32_t policy; /* tag of the policy that put it here (dysco_policy.tag); 0: the destination */
+	uint32_t
+	    policy; /* tag of the policy that put it here (dysco_policy.tag); 0: the destination */
 };
 
 /*
@@ -91,8 +93,8 @@ struct dysco_session_id {
 
 /* What every message carries beside its type. Filled by decode; given to encode. */
 struct dysco_header {
-	uint8_t type;	      /* enum dysco_message_type */
-	uint16_t key_id;      /* 0: not signed */
+	uint8_t type;	 /* enum dysco_message_type */
+	uint16_t key_id; /* 0: not signed */
 	uint64_t sender;
 	uint64_t counter;
 	uint16_t total_bytes; /* decode only: where foreign payload (TCP Fast Open) begins */
@@ -127,7 +129,8 @@ struct dysco_report {
 	struct dysco_report_leg left, right; /* towards the initiator, towards the destination */
 };
 struct dysco_msg_trace_reply {
-	struct dysco_msg_trace trace; /* nonce and id copied from the question; hop: the answering agent's */
+	struct dysco_msg_trace
+	    trace; /* nonce and id copied from the question; hop: the answering agent's */
 	struct dysco_report report;
 };
 
@@ -163,13 +166,13 @@ DYSCO_INLINE bool dysco_message_is_ours(const uint8_t *payload, size_t bytes)
  * lengths add up, none is repeated, the required ones of this type are there.
  */
 DYSCO_FUNC int dysco_message_open(struct dysco_header *hdr, const uint8_t *payload, size_t bytes,
-				    const struct dysco_key *keys, size_t n_keys);
+				  const struct dysco_key *keys, size_t n_keys);
 
 /* After dysco_message_open said OK for that type: cannot fail. */
 DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace(struct dysco_msg_trace *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
-						 const uint8_t *payload);
+					       const uint8_t *payload);
 
 /*
  * Encode into out[DYSCO_MESSAGE_MAX]; returns the bytes written. key NULL:
@@ -177,14 +180,14 @@ DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg
  * message of valid structures fits.
  */
 DYSCO_FUNC size_t dysco_message_write_syn(uint8_t *out, const struct dysco_header *hdr,
-					    const struct dysco_msg_syn *msg,
-					    const struct dysco_key *key);
+					  const struct dysco_msg_syn *msg,
+					  const struct dysco_key *key);
 DYSCO_FUNC size_t dysco_message_write_trace(uint8_t *out, const struct dysco_header *hdr,
-					      const struct dysco_msg_trace *msg,
-					      const struct dysco_key *key);
+					    const struct dysco_msg_trace *msg,
+					    const struct dysco_key *key);
 DYSCO_FUNC size_t dysco_message_write_trace_reply(uint8_t *out, const struct dysco_header *hdr,
-						    const struct dysco_msg_trace_reply *msg,
-						    const struct dysco_key *key);
+						  const struct dysco_msg_trace_reply *msg,
+						  const struct dysco_key *key);
 
 #include "wire/message_impl.h"
 

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Hot and small: inlined everywhere. Larger pieces: a BPF subprogram, a plain function elsewhere. */
+/* Hot and small: inlined everywhere. Larger pieces: a BPF subprogram, a plain function elsewhere.
+ */
 #define DYSCO_INLINE static inline __attribute__((always_inline, unused))
 #define DYSCO_FUNC   static inline __attribute__((unused))
 

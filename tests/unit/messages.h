@@ -90,9 +90,8 @@ static inline void sample_reply(struct dysco_msg_trace_reply *msg, bool ip6)
 {
 	memset(msg, 0, sizeof(*msg));
 	sample_trace(&msg->trace);
-	strcpy(msg->report.agent, "edge-1");
-	strcpy(msg->report.host, "a-name-of-the-longest-kind-31ch.");
-	msg->report.host[DYSCO_NAME_BYTES - 1] = '\0';
+	memcpy(msg->report.agent, "edge-1", sizeof("edge-1"));
+	memcpy(msg->report.host, "a-name-of-the-longest-kind-is-31", DYSCO_NAME_BYTES - 1);
 	sample_leg(&msg->report.right, ip6);
 }
 

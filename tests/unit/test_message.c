@@ -174,8 +174,8 @@ static void assert_reads_back(const uint8_t *m, const struct sample *s)
 
 static void what_is_written_is_read(void **state)
 {
-	uint8_t m[DYSCO_MESSAGE_MAX];
-	struct dysco_header hdr;
+	uint8_t m[DYSCO_MESSAGE_MAX] = {0};
+	struct dysco_header hdr = {0};
 
 	(void)state;
 	for (size_t i = 0; i < N_SAMPLES; i++) {
@@ -191,8 +191,8 @@ static void what_is_written_is_read(void **state)
 
 static void foreign_data_behind_a_message_is_left_alone(void **state)
 {
-	uint8_t m[DYSCO_MESSAGE_MAX + 100];
-	struct dysco_header hdr;
+	uint8_t m[DYSCO_MESSAGE_MAX + 100] = {0};
+	struct dysco_header hdr = {0};
 
 	(void)state;
 	for (size_t i = 0; i < N_SAMPLES; i++) {
@@ -206,8 +206,8 @@ static void foreign_data_behind_a_message_is_left_alone(void **state)
 
 static void every_proper_prefix_is_refused(void **state)
 {
-	uint8_t m[DYSCO_MESSAGE_MAX];
-	struct dysco_header hdr;
+	uint8_t m[DYSCO_MESSAGE_MAX] = {0};
+	struct dysco_header hdr = {0};
 
 	(void)state;
 	for (size_t i = 0; i < N_SAMPLES; i++) {
@@ -257,8 +257,8 @@ static bool is_critical_flag(const uint8_t *m, size_t bytes, size_t byte)
 
 static void a_flipped_bit_of_an_unsigned_message_is_refused_or_read_as_it_stands(void **state)
 {
-	uint8_t m[DYSCO_MESSAGE_MAX], again[DYSCO_MESSAGE_MAX];
-	struct dysco_header hdr;
+	uint8_t m[DYSCO_MESSAGE_MAX] = {0}, again[DYSCO_MESSAGE_MAX];
+	struct dysco_header hdr = {0};
 	size_t accepted = 0;
 
 	(void)state;
@@ -281,8 +281,8 @@ static void a_flipped_bit_of_an_unsigned_message_is_refused_or_read_as_it_stands
 
 static void every_flipped_bit_of_a_signed_message_is_refused(void **state)
 {
-	uint8_t m[DYSCO_MESSAGE_MAX];
-	struct dysco_header hdr;
+	uint8_t m[DYSCO_MESSAGE_MAX] = {0};
+	struct dysco_header hdr = {0};
 
 	(void)state;
 	for (size_t i = 0; i < N_SAMPLES; i++) {

@@ -73,7 +73,7 @@ static void sign(struct draft *d)
 
 static int result_of(const struct draft *d)
 {
-	struct dysco_header hdr;
+	struct dysco_header hdr = {0};
 
 	return open_exactly(&hdr, d->m, d->bytes, NULL, 0);
 }
@@ -156,15 +156,15 @@ static void tlvs_missing_repeated_or_out_of_place_are_refused(void **state)
 	for (size_t m = 0; m < sizeof(types); m++) {
 		struct draft d = draft_of(types[m], false);
 
-		for (uint8_t t = DYSCO_TLV_SESSION_ID; t < DYSCO_TLV_HMAC; t++) {
+		for (unsigned int t = DYSCO_TLV_SESSION_ID; t < DYSCO_TLV_HMAC; t++) {
 			struct draft e = d;
 
 			if (dysco_message_needs(types[m]) & 1u << t) {
-				take_out(&e, t);
+				take_out(&e, (uint8_t)t);
 				assert_malformed(&e);
 				e = d; /* and twice: */
 			}
-			append(&e, t, 1, t == DYSCO_TLV_SESSION_ID ? 16 : 36);
+			append(&e, (uint8_t)t, 1, t == DYSCO_TLV_SESSION_ID ? 16 : 36);
 			assert_malformed(&e);
 		}
 	}
@@ -302,7 +302,7 @@ static void report_values_that_lie_are_refused(void **state)
 static void signatures_are_demanded_once_a_key_is_there(void **state)
 {
 	struct draft d = draft_of(DYSCO_MSG_SYN, false);
-	struct dysco_header hdr;
+	struct dysco_header hdr = {0};
 
 	(void)state;
 	assert_int_equal(open_exactly(&hdr, d.m, d.bytes, &sample_key, 1), DYSCO_DECODE_UNSIGNED);
@@ -312,7 +312,7 @@ static void a_signature_needs_the_right_key(void **state)
 {
 	struct dysco_key keys[2] = {{.id = 9}, sample_key};
 	struct draft d = draft_of(DYSCO_MSG_SYN, true);
-	struct dysco_header hdr;
+	struct dysco_header hdr = {0};
 
 	(void)state;
 	assert_int_equal(open_exactly(&hdr, d.m, d.bytes, keys, 1), DYSCO_DECODE_KEY);
@@ -325,7 +325,7 @@ static void a_signature_needs_the_right_key(void **state)
 static void a_right_signature_does_not_excuse_a_lie(void **state)
 {
 	struct draft d = draft_of(DYSCO_MSG_SYN, true);
-	struct dysco_header hdr;
+	struct dysco_header hdr = {0};
 
 	(void)state;
 	d.m[value(&d, DYSCO_TLV_ADDRESSES)] = 3;
