@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,15 +136,24 @@ static bool command_is_ready(struct ready *r)
 	       0;
 }
 
-/* The agent's socket accepts. */
+/*
+ * The agent answers: it listens before its attachments are made, and serves
+ * its socket after them.
+ */
 static bool agent_is_ready(const char *path)
 {
+	static const char QUESTION[] = "version\n";
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct timeval patience = {1, 0};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char byte;
 	bool ok;
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	ok = fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+	ok = fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 &&
+	     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+	     write(fd, QUESTION, strlen(QUESTION)) == (ssize_t)strlen(QUESTION) &&
+	     read(fd, &byte, 1) == 1;
 	close(fd);
 	return ok;
 }
