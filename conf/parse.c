@@ -54,7 +54,7 @@ static bool mask(struct dysco_addr *addr, unsigned int bits)
 	memcpy(b, addr, sizeof(b));
 	for (unsigned int i = 0; i < sizeof(b); i++) {
 		unsigned int kept = bits > 8 * i ? bits - 8 * i : 0;
-		uint8_t keep = kept >= 8 ? 0xff : (uint8_t)(0xff00u >> kept);
+		uint8_t keep = (uint8_t)(kept >= 8 ? 0xffu : 0xff00u >> kept);
 
 		any = any || (b[i] & ~keep) != 0;
 		b[i] &= keep;
