@@ -304,6 +304,7 @@ static int take_options(struct dysco_cli *cli, int argc, char **argv)
 			return -1;
 		}
 	}
+	argv[kept] = NULL; /* what they run gets argv as it is */
 	return kept;
 }
 

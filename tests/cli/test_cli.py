@@ -277,6 +277,12 @@ class Here(unittest.TestCase):
                  if check["where"] == "nosuchif0" and check["result"] == "error"]
         self.assertEqual([check["check"] for check in found], ["interface"])
 
+    def test_lab_gets_its_words_and_options(self):
+        said = dysco("--json", "lab", "list", "--all")
+        self.assertEqual(said.returncode, 2)
+        self.assertIn("dysco lab list\n", said.stderr)
+        self.assertEqual(dysco("lab", "show", "/nonexistent.lab").returncode, 1)
+
     def test_version(self):
         said = dysco("version")
         self.assertTrue(re.match(r"dysco \d+\.\d+\.\d+\n$", said.stdout), said.stdout)
