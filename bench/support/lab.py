@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A lab of `dysco lab`, up for the time of a `with`."""
+
+import json
+import os
+import subprocess
+
+from . import Failure
+
+
+class Lab:
+    def __init__(self, build, path, variables):
+        self.dysco = os.path.join(build, "cli", "dysco")
+        self.path = path
+        self.name = f"bench-{os.getpid()}"
+        self.variables = variables
+        if not os.access(self.dysco, os.X_OK):
+            raise Failure(f"there is no {self.dysco}; first: make build (or name the folder with --build)")
+
+    def _lab(self, *words):
+        done = subprocess.run([self.dysco, "lab", *words], capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(done.stderr.strip() or f"dysco lab {words[0]} failed")
+
+    def __enter__(self):
+        sets = [word for name, value in self.variables.items() for word in ("--set", f"{name}={value}")]
+        self._lab("up", self.path, "--name", self.name, *sets)
+        return self
+
+    def __exit__(self, *exception):
+        self._lab("down", self.name)
+
+    def command(self, node, words):
+        return [self.dysco, "lab", "exec", self.name, node, *words]
+
+    def output(self, node, words, timeout=60):
+        """What a command in a node prints."""
+        try:
+            done = subprocess.run(self.command(node, words), capture_output=True, text=True, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{node}: {' '.join(words)}: no end within {timeout} s") from None
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip())[-500:]
+            raise Failure(f"{node}: {' '.join(words)}: exit code {done.returncode}: {said}")
+        return done.stdout
+
+    def ask(self, agent, *words):
+        """The answer of an agent to a statement."""
+        socket = f"/run/dysco-lab/{self.name}/agents/{agent}/dysco.sock"
+        done = subprocess.run([self.dysco, "-s", socket, "--json", *words], capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"agent {agent}: {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
+        return json.loads(done.stdout)
+
+    def received_bytes(self, node, interface):
+        """What the kernel has counted on an interface."""
+        shown = json.loads(self.output(node, ["ip", "-j", "-s", "link", "show", "dev", interface]))
+        return shown[0]["stats64"]["rx"]["bytes"]
+
+    def offloads(self, node, interface):
+        """Those that matter to a TCP stream, by name."""
+        lines = self.output(node, ["ethtool", "-k", interface]).splitlines()
+        state = dict(line.strip().split(": ", 1) for line in lines if ": " in line)
+        wanted = {"tso": "tcp-segmentation-offload", "gso": "generic-segmentation-offload",
+                  "gro": "generic-receive-offload", "tx": "tx-checksumming"}
+        return {short: state[long].split()[0] for short, long in wanted.items()}
