@@ -16,6 +16,8 @@
 #include "lab/run.h"
 
 #define READY_TIMEOUT_MS 15000
+/* The kernel checks an agent's programs, for all agents of a lab at once. */
+#define AGENT_TIMEOUT_MS 120000
 
 /* A daemon or agent that this run has started. */
 struct started {
@@ -183,7 +185,9 @@ static int wait_ready(struct steps *s, const struct lab_step *step, const char *
 {
 	struct ready r = {.steps = s, .step = step, .path = path};
 
-	if (lab_until(is_ready, &r, READY_TIMEOUT_MS)) {
+	int timeout_ms = step->agent ? AGENT_TIMEOUT_MS : READY_TIMEOUT_MS;
+
+	if (lab_until(is_ready, &r, timeout_ms)) {
 		return r.failed ? -1 : 0;
 	}
 	return lab_fail(s->lab, step->where, "%s",
@@ -191,7 +195,7 @@ static int wait_ready(struct steps *s, const struct lab_step *step, const char *
 				      : lab_format(s->lab,
 						   "not ready within %d s; the logs are in "
 						   "%s/log until clean-up",
-						   READY_TIMEOUT_MS / 1000, lab_dir(s->lab)));
+						   timeout_ms / 1000, lab_dir(s->lab)));
 }
 
 static int run_ready(struct steps *s, const struct lab_step *step)
@@ -261,23 +265,40 @@ static const char *find_dyscod(struct lab *lab)
 	return "dyscod";
 }
 
+static const char *agent_path(struct lab *lab, const struct lab_step *step, const char *file)
+{
+	return lab_format(lab, "%s/agents/%s%s", lab_dir(lab), step->agent->name, file);
+}
+
 static int run_agent(struct steps *s, const struct lab_step *step)
 {
 	struct lab *lab = s->lab;
-	const char *dir = lab_format(lab, "%s/agents/%s", lab_dir(lab), step->agent->name);
-	const char *config = lab_format(lab, "%s/dysco.conf", dir);
-	const char *socket = lab_format(lab, "%s/dysco.sock", dir);
+	const char *dir = agent_path(lab, step, "");
+	const char *config = agent_path(lab, step, "/dysco.conf");
+	const char *socket = agent_path(lab, step, "/dysco.sock");
 	const char *pin = lab_format(lab, LAB_PIN_ROOT "/%s/%s", lab->name, step->agent->name);
 	const char *argv[] = {find_dyscod(lab), "-c", config, "-s", socket, "-p", pin};
 	struct lab_words words = {sizeof(argv) / sizeof(argv[0]), lab_alloc(lab, sizeof(argv) + 8)};
 
 	memcpy((void *)words.word, argv, sizeof(argv));
-	if (lab_mkdirs(lab, dir) || lab_mkdirs(lab, pin) ||
-	    lab_write(lab, config, config_text(lab, step->agent)) ||
-	    start(s, step, &words, lab_format(lab, "%s/log", dir))) {
-		return -1;
+	return lab_mkdirs(lab, dir) || lab_mkdirs(lab, pin) ||
+		       lab_write(lab, config, config_text(lab, step->agent)) ||
+		       start(s, step, &words, agent_path(lab, step, "/log"))
+		   ? -1
+		   : 0;
+}
+
+/* Agents that stand together in the file start together; what follows them finds them ready. */
+static int wait_agents(struct steps *s, int first, int last)
+{
+	for (int i = first; i < last; i++) {
+		const struct lab_step *step = &s->lab->steps[i];
+
+		if (wait_ready(s, step, agent_path(s->lab, step, "/dysco.sock"))) {
+			return -1;
+		}
 	}
-	return wait_ready(s, step, socket);
+	return 0;
 }
 
 static int run_step(struct steps *s, const struct lab_step *step)
@@ -299,15 +320,19 @@ static int run_step(struct steps *s, const struct lab_step *step)
 int lab_run_steps(struct lab *lab)
 {
 	struct steps *s = lab_alloc(lab, sizeof(*s));
+	int waited = 0;
 
 	s->lab = lab;
 	for (int i = 0; i < lab->n_steps; i++) {
+		bool agent = lab->steps[i].kind == LAB_STEP_AGENT;
+
 		if (lab_stopped()) {
 			return lab_fail(lab, lab->steps[i].where, "stopped by a signal");
 		}
-		if (run_step(s, &lab->steps[i])) {
+		if ((!agent && wait_agents(s, waited, i)) || run_step(s, &lab->steps[i])) {
 			return -1;
 		}
+		waited = agent ? waited : i + 1;
 	}
-	return check_started(s);
+	return wait_agents(s, waited, lab->n_steps) || check_started(s) ? -1 : 0;
 }
