@@ -129,7 +129,10 @@ static bool wins_tie(const struct dysco_tuple *session)
 	return order < 0;
 }
 
-/* Makes the OUT key free for this session; false: the session on it stays (simultaneous open). */
+/*
+ * Makes the OUT key free for this session; false: the session on it stays
+ * (simultaneous open, also when the loser's SYN comes late).
+ */
 static bool make_way(struct dysco_core *core, struct dysco_work *w, const struct dysco_msg_syn *msg,
 		     const struct dysco_tuple *out_tuple)
 {
@@ -139,7 +142,7 @@ static bool make_way(struct dysco_core *core, struct dysco_work *w, const struct
 	if (slot == DYSCO_NO_SLOT) {
 		return true;
 	}
-	if (dysco_leg_is_embryonic(dysco_leg_at(core, slot)) &&
+	if (!dysco_leg_is_over(dysco_leg_at(core, slot)) &&
 	    dysco_tuple_equal(&dysco_cold_at(core, slot)->session, &reversed) &&
 	    !wins_tie(&msg->session)) {
 		return false;
@@ -227,6 +230,7 @@ static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 		    memcmp(&cold->id, &msg.id, sizeof(msg.id)) == 0) {
 			cold->syn_count++;
 			dysco_count(core, DYSCO_COUNTER_SYN_RETRANSMITTED);
+			dysco_leg_revive(core, slot);
 			deliver_syn(core, w, slot, hdr->total_bytes);
 			return;
 		}

@@ -118,6 +118,7 @@ void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 		dysco_drop(core, w, slot, DYSCO_REASON_SYN_TOO_LONG);
 		return;
 	}
+	dysco_edit_remove_option(&copy.p, copy.data, &copy.bytes, DYSCO_EXID_TAG);
 	dysco_edit_apply(&copy.p, copy.data,
 			 dysco_edit_tuple(&copy.p, copy.data, copy.data + copy.bytes, &to));
 	dysco_step_see(leg, &w->p, outward ? DYSCO_OUT : DYSCO_IN, w->in->bytes, w->now_ns);

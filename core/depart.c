@@ -194,7 +194,6 @@ static void bypass(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 	if (leg->mode != DYSCO_MODE_PASS) {
 		dysco_count_boxes(core, slot, -1);
 		__atomic_store_n(&leg->mode, DYSCO_MODE_PASS, __ATOMIC_RELEASE);
-		dysco_leg_unbind(core, slot, DYSCO_IN);
 		dysco_count(core, DYSCO_COUNTER_BYPASS);
 		dysco_event(w->out, DYSCO_EVENT_BYPASSED, slot, DYSCO_REASON_NONE);
 	}
@@ -345,11 +344,12 @@ static void leave_box_again(struct dysco_core *core, struct dysco_work *w, uint3
 	struct dysco_leg *leg = dysco_leg_at(core, slot);
 	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 
-	if (dysco_leg_is_over(leg) || cold->isn != w->p.seq) {
+	if (cold->isn != w->p.seq) {
 		/* What a box sends on its own account follows the session it belongs to. */
 		dysco_forward(core, w, slot);
 		return;
 	}
+	dysco_leg_revive(core, slot);
 	cold->syn_count++;
 	dysco_count(core, DYSCO_COUNTER_SYN_RETRANSMITTED);
 	if ((leg->flags & DYSCO_LEG_FAIL_OPEN) && cold->own_hops > 0 &&
@@ -432,20 +432,37 @@ void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 	}
 }
 
-/* A RST answers the SYN of a fail-open chain: the session is tried again without it. */
+/*
+ * A stack without an agent acknowledges our message with the SYN that bore it;
+ * the initiator's TCP takes a RST only for what it sent (RFC 9293 3.10.7.3).
+ */
+static void refuse(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_packet p = w->p;
+
+	if (!(p.flags & DYSCO_TCP_ACK) || !dysco_seq_after(p.ack, leg->run[DYSCO_OUT].seq_end)) {
+		dysco_forward(core, w, slot);
+		return;
+	}
+	p.ack = leg->run[DYSCO_OUT].seq_end;
+	dysco_step_see(leg, &p, DYSCO_IN, w->in->bytes, w->now_ns);
+	dysco_emit_segment(core, w->out, DYSCO_ACT_DELIVER, slot, DYSCO_TCP_RST | DYSCO_TCP_ACK,
+			   p.seq, p.ack, 0, NULL, 0);
+}
+
+/* A RST answers the SYN; of a fail-open chain the session is tried again without it. */
 void dysco_syn_refused(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 {
-	const struct dysco_leg *leg = dysco_leg_at(core, slot);
-
-	if (!dysco_step_reset_counts(&leg->run[DYSCO_IN], &leg->run[DYSCO_OUT], &w->p)) {
-		dysco_forward(core, w, slot); /* the host will not take it either */
+	if (!(dysco_leg_at(core, slot)->flags & DYSCO_LEG_FAIL_OPEN)) {
+		refuse(core, w, slot);
 		return;
 	}
 	dysco_cold_at(core, slot)->refused = 1;
 	dysco_count(core, DYSCO_COUNTER_REFUSED);
 	dysco_drop(core, w, slot, DYSCO_REASON_REFUSED_OPEN);
 	dysco_event(w->out, DYSCO_EVENT_REFUSED, slot, DYSCO_REASON_NONE);
-	if (leg->role == DYSCO_ROLE_FIRST) {
+	if (dysco_leg_at(core, slot)->role == DYSCO_ROLE_FIRST) {
 		bypass(core, w, slot);
 	}
 }

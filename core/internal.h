@@ -64,6 +64,8 @@ void dysco_leg_free(struct dysco_core *core, uint32_t slot);
 void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
 /* Marks the end of a leg once: counts, and gives back the boxes' session counts. */
 void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
+/* The SYN is tried again after a RST had answered it: what the RST said of this leg is void. */
+void dysco_leg_revive(struct dysco_core *core, uint32_t slot);
 bool dysco_leg_is_over(const struct dysco_leg *leg);
 bool dysco_leg_is_embryonic(const struct dysco_leg *leg);
 void dysco_count_boxes(struct dysco_core *core, uint32_t slot, int by);

@@ -177,6 +177,25 @@ void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 	}
 }
 
+void dysco_leg_revive(struct dysco_core *core, uint32_t slot)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
+	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
+
+	if (leg->mode != DYSCO_MODE_FAST || !(seen & DYSCO_SEEN_RST) ||
+	    (seen & DYSCO_SEEN_SYNACK)) {
+		return;
+	}
+	for (int d = 0; d < 2; d++) {
+		leg->run[d].seen &= (uint8_t)~DYSCO_SEEN_RST;
+	}
+	if (cold->ended_ns != 0) {
+		cold->ended_ns = 0;
+		dysco_count_boxes(core, slot, 1);
+	}
+}
+
 static void retire_one(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 {
 	dysco_leg_ended(core, now_ns, slot);

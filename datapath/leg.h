@@ -42,7 +42,8 @@ enum dysco_leg_mode {
 	DYSCO_MODE_FREE = 0, /* slot not in use */
 	DYSCO_MODE_PUNT,     /* every packet goes to the core */
 	DYSCO_MODE_FAST, /* data is translated by the datapath; SYN without ACK goes to the core */
-	DYSCO_MODE_PASS, /* bypass of a fail-open policy: untouched; SYN goes to the core */
+	DYSCO_MODE_PASS, /* bypass of a fail-open policy: OUT untouched, IN dropped (LATE); SYN goes
+			    to the core */
 	DYSCO_MODE_DEAD, /* ended, keys quarantined: drop (LATE); SYN goes to the core */
 };
 
@@ -53,7 +54,7 @@ enum dysco_leg_role {
 	DYSCO_ROLE_RIGHT,     /* middlebox, towards the destination */
 };
 
-#define DYSCO_LEG_FAIL_OPEN 0x01 /* a RST that answers the SYN goes to the core */
+#define DYSCO_LEG_FAIL_OPEN 0x01 /* a RST that answers the SYN is withheld */
 
 /* What the datapath has seen in one direction. Only written on packets of that direction. */
 struct dysco_leg_run {

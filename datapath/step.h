@@ -28,12 +28,18 @@ enum dysco_verdict {
 	DYSCO_VERDICT_INSPECT,
 };
 
+/* Only with these flags can it be a control segment. */
+DYSCO_INLINE bool dysco_step_may_be_control(const struct dysco_packet *p)
+{
+	return (p->flags & (DYSCO_TCP_URG | DYSCO_TCP_ACK | DYSCO_TCP_SYN)) ==
+	       (DYSCO_TCP_URG | DYSCO_TCP_ACK);
+}
+
 /* A control segment from a neighbour agent? Its message is for the core, never for the host. */
 DYSCO_INLINE bool dysco_step_is_control(const struct dysco_packet *p, const uint8_t *data,
 					const uint8_t *end)
 {
-	return (p->flags & (DYSCO_TCP_URG | DYSCO_TCP_ACK | DYSCO_TCP_SYN)) ==
-		   (DYSCO_TCP_URG | DYSCO_TCP_ACK) &&
+	return dysco_step_may_be_control(p) &&
 	       dysco_packet_option(p, data, end, DYSCO_EXID_MARK) != 0;
 }
 
@@ -147,13 +153,20 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 	}
 	switch (leg->mode) {
 	case DYSCO_MODE_FAST:
-		if ((leg->flags & DYSCO_LEG_FAIL_OPEN) && direction == DYSCO_IN &&
-		    (p->flags & DYSCO_TCP_RST) && !(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
+		/* A RST to our SYN: it may acknowledge our message, or fail-open may withhold it.
+		 */
+		if ((p->flags & DYSCO_TCP_RST) && direction == DYSCO_IN &&
+		    (leg->role == DYSCO_ROLE_FIRST || leg->role == DYSCO_ROLE_RIGHT) &&
+		    !(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
 			return DYSCO_VERDICT_PUNT;
 		}
 		return DYSCO_VERDICT_FAST;
 	case DYSCO_MODE_PASS:
-		return DYSCO_VERDICT_PASS;
+		if (direction == DYSCO_OUT) {
+			return DYSCO_VERDICT_PASS;
+		}
+		*reason = DYSCO_REASON_LATE; /* an answer of the chain that was given up */
+		return DYSCO_VERDICT_DROP;
 	case DYSCO_MODE_PUNT:
 		return DYSCO_VERDICT_PUNT;
 	default:

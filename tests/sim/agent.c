@@ -245,6 +245,7 @@ void sim_agent_punted(struct sim_world *w, struct sim_packet *packet)
 	} else if (!sim_mutate_punt(w, packet)) {
 		w->outcomes[SIM_N_PUNTED]++;
 		dysco_core_packet_received(&a->core, w->now_ns, &in, &w->actions);
+		sim_enemy_sniff(w, packet);
 		answered(w, host->agent, packet);
 	}
 	sim_packet_free(w, packet);

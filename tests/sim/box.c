@@ -62,7 +62,9 @@ static struct sim_nat_place *nat_make(struct sim_world *w, struct sim_node *nat,
 			if (!keep_address) {
 				place->outside.src = nat->addr;
 			}
-			place->outside.sport_be = DYSCO_BE16(20000 + nat->next_port++);
+			/* No two of them share a source: port ranges of their own. */
+			place->outside.sport_be =
+			    DYSCO_BE16(20000 + 100 * (nat - w->nodes) + nat->next_port++);
 			return place;
 		}
 	}

@@ -93,8 +93,11 @@ static void check_next_box(struct sim_world *w, uint8_t node, const struct sim_m
 	}
 }
 
-/* All packets of a connection pass the same boxes, on the way back in reversed order. */
-static void check_path(struct sim_world *w, uint8_t node, const struct sim_meta *meta)
+/*
+ * All packets of a connection pass the same boxes, on the way back in reversed
+ * order; a SYN sent again after a refusal may choose anew.
+ */
+static void check_path(struct sim_world *w, uint8_t node, const struct sim_meta *meta, bool syn)
 {
 	struct sim_flow *flow = &w->flows[meta->flow];
 	uint8_t side = meta->side, n = meta->n_visits;
@@ -111,7 +114,7 @@ static void check_path(struct sim_world *w, uint8_t node, const struct sim_meta 
 	for (uint8_t i = 0; i < n; i++) {
 		inwards[i] = meta->visits[side == 0 ? i : n - 1 - i];
 	}
-	if (!flow->path_known) {
+	if (!flow->path_known || syn) {
 		flow->path_known = true;
 		memcpy(flow->path, inwards, n);
 	} else if (memcmp(flow->path, inwards, n) != 0 && !flow->open) {
@@ -190,7 +193,7 @@ void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_pack
 		if (w->nodes[node].kind == SIM_BOX) {
 			check_next_box(w, node, meta);
 		} else if (s.payload_bytes || is_syn(&s) || !w->flows[meta->flow].disturbed) {
-			check_path(w, node, meta);
+			check_path(w, node, meta, is_syn(&s));
 		}
 	}
 }

@@ -19,13 +19,16 @@ static bool is_dysco_syn(const struct sim_packet *packet, struct sim_segment *s)
 	return magic_be == DYSCO_BE32(DYSCO_MAGIC);
 }
 
-/* Keeps the first, and later ones now and then. */
+/*
+ * Keeps the first that an agent has got, and later ones now and then. (What
+ * the network lost, the enemy may deliver: nobody can tell.)
+ */
 void sim_enemy_sniff(struct sim_world *w, const struct sim_packet *packet)
 {
 	struct sim_segment s;
 
-	if (!w->enemy || packet->meta.origin == SIM_BY_ENEMY || !is_dysco_syn(packet, &s) ||
-	    (w->sniff.used && !sim_chance(w, 200))) {
+	if (!w->enemy || packet->direction != DYSCO_IN || packet->meta.origin == SIM_BY_ENEMY ||
+	    !is_dysco_syn(packet, &s) || (w->sniff.used && !sim_chance(w, 200))) {
 		return;
 	}
 	memcpy(&w->sniff, packet, offsetof(struct sim_packet, data) + packet->bytes);
@@ -39,7 +42,8 @@ static void change_port(struct sim_world *w, struct sim_segment *s)
 
 static void bend(struct sim_world *w, struct sim_segment *s, uint8_t *payload)
 {
-	uint32_t message = (uint32_t)s->payload[6] << 8 | s->payload[7]; /* what follows is the host's */
+	uint32_t message =
+	    (uint32_t)s->payload[6] << 8 | s->payload[7]; /* what follows is the host's */
 	uint32_t bit;
 
 	memcpy(payload, s->payload, s->payload_bytes);

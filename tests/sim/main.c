@@ -221,16 +221,11 @@ static bool read_range(struct options *o, const char *text)
 int main(int argc, char **argv)
 {
 	static const struct option words[] = {
-	    {"seeds", required_argument, NULL, 's'},
-	    {"seed", required_argument, NULL, 's'},
-	    {"trace", no_argument, NULL, 't'},
-	    {"quiet", no_argument, NULL, 'q'},
-	    {"jobs", required_argument, NULL, 'j'},
-	    {"budget", required_argument, NULL, 'b'},
-	    {"mutant", required_argument, NULL, 'm'},
-	    {"list-mutants", no_argument, NULL, 'l'},
-	    {"keep-going", no_argument, NULL, 'k'},
-	    {NULL, 0, NULL, 0},
+	    {"seeds", required_argument, NULL, 's'},  {"seed", required_argument, NULL, 's'},
+	    {"trace", no_argument, NULL, 't'},	      {"quiet", no_argument, NULL, 'q'},
+	    {"jobs", required_argument, NULL, 'j'},   {"budget", required_argument, NULL, 'b'},
+	    {"mutant", required_argument, NULL, 'm'}, {"list-mutants", no_argument, NULL, 'l'},
+	    {"keep-going", no_argument, NULL, 'k'},   {NULL, 0, NULL, 0},
 	};
 	struct options o = {.from = 1, .to = 100000, .jobs = 1};
 	struct job *jobs;

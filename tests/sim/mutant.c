@@ -182,10 +182,6 @@ void sim_mutate_actions(struct sim_world *w, uint8_t agent, const struct sim_pac
 			action->kind = DYSCO_ACT_EVENT;
 		}
 	}
-	if (is(w, SIM_MUTANT_RETAG_BOXES)) {
-		memset(w->agents[agent].core.box_sessions, 0,
-		       sizeof(w->agents[agent].core.box_sessions));
-	}
 }
 
 void sim_mutate_output(struct sim_world *w, const struct dysco_action *action,

@@ -34,8 +34,7 @@
 	X(FLIP_DATA, "a byte of data is changed, checksum right")                                  \
 	X(UNTRANSLATED, "a packet of a leg leaves untranslated")                                   \
 	X(UNSTEADY, "behaviour depends on more than the seed")                                     \
-	X(BYPASS_CLOSED, "a fail-closed SYN passes when its chain cannot be had")                  \
-	X(RETAG_BOXES, "a type's box is chosen anew for each SYN")
+	X(BYPASS_CLOSED, "a fail-closed SYN passes when its chain cannot be had")
 enum sim_mutant {
 #define X(sym, text) SIM_MUTANT_##sym,
 	SIM_MUTANTS(X)

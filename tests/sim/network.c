@@ -131,7 +131,6 @@ void sim_send(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 		return;
 	}
 	sim_check_wire(w, node, packet);
-	sim_enemy_sniff(w, packet);
 	w->outcomes[SIM_N_PACKETS]++;
 	packet->to = route(w, node, packet, &s);
 	if (w->trace) {

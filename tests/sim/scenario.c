@@ -74,8 +74,8 @@ static uint8_t draw_length(struct sim_world *w)
 /* A box (or a type of several) for each hop. */
 static void draw_hops(struct sim_world *w, struct sim_plan *plan, uint8_t n)
 {
-	bool plain_hops = plan->theme == SIM_THEME_OPEN_DEAD ||
-			  plan->theme == SIM_THEME_NO_AGENT || plan->theme == SIM_THEME_EXIT;
+	bool plain_hops = plan->theme == SIM_THEME_OPEN_DEAD || plan->theme == SIM_THEME_NO_AGENT ||
+			  plan->theme == SIM_THEME_EXIT;
 
 	plan->n_hops = n;
 	for (uint8_t i = 0; i < n; i++) {

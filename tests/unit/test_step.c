@@ -143,6 +143,7 @@ static void verdicts(void **state)
 	    {DYSCO_MODE_PUNT, DYSCO_TCP_ACK, DYSCO_OUT, false, DYSCO_VERDICT_PUNT},
 	    {DYSCO_MODE_PASS, DYSCO_TCP_ACK, DYSCO_OUT, false, DYSCO_VERDICT_PASS},
 	    {DYSCO_MODE_PASS, DYSCO_TCP_SYN, DYSCO_OUT, false, DYSCO_VERDICT_PUNT},
+	    {DYSCO_MODE_PASS, DYSCO_TCP_ACK, DYSCO_IN, false, DYSCO_VERDICT_DROP},
 	    {DYSCO_MODE_DEAD, DYSCO_TCP_ACK, DYSCO_IN, false, DYSCO_VERDICT_DROP},
 	    {DYSCO_MODE_DEAD, DYSCO_TCP_SYN, DYSCO_IN, false, DYSCO_VERDICT_PUNT},
 	};
@@ -161,9 +162,9 @@ static void verdicts(void **state)
 	}
 }
 
-static void refusal_of_a_fail_open_chain_goes_to_the_core(void **state)
+static void refusal_of_a_syn_goes_to_the_core(void **state)
 {
-	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST, .flags = DYSCO_LEG_FAIL_OPEN};
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST, .role = DYSCO_ROLE_FIRST};
 	struct dysco_packet rst = packet(0, 0, 8, DYSCO_TCP_RST | DYSCO_TCP_ACK);
 	enum dysco_reason reason;
 
@@ -183,7 +184,7 @@ int main(void)
 	    cmocka_unit_test(reset_of_a_syn_must_acknowledge_it),
 	    cmocka_unit_test(old_fin_is_not_the_last),
 	    cmocka_unit_test(verdicts),
-	    cmocka_unit_test(refusal_of_a_fail_open_chain_goes_to_the_core),
+	    cmocka_unit_test(refusal_of_a_syn_goes_to_the_core),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
