@@ -16,7 +16,8 @@
 /* Error texts name the interface as the user does. */
 static const char *shown(const struct dysco_attachment *a, char out[96])
 {
-	(void)snprintf(out, 96, "%.15s%s%.63s", a->ifname, a->netns[0] ? " in netns " : "", a->netns);
+	(void)snprintf(out, 96, "%.15s%s%.63s", a->ifname, a->netns[0] ? " in netns " : "",
+		       a->netns);
 	return out;
 }
 
@@ -70,7 +71,8 @@ static void remove_mirror(const char *mirror)
 	char peer[16];
 
 	mirror_peer(peer, mirror);
-	/* Deleting one end of a pair deletes both; only what has our peer's name beside it is ours. */
+	/* Deleting one end of a pair deletes both; only what has our peer's name beside it is ours.
+	 */
 	if (dysco_link_get(&link, 0, peer) == 0) {
 		dysco_link_delete(link.ifindex);
 	}
@@ -141,8 +143,8 @@ static int provide(struct dysco_datapath *dp, const struct dysco_attachment *a,
 				      "%s: a mirror needs a nic with Ethernet header%s",
 				      shown(a, name),
 				      a->mode == DYSCO_ATTACH_PORT
-					      ? "; beyond a port the session view is there anyway"
-					      : "");
+					  ? "; beyond a port the session view is there anyway"
+					  : "");
 	}
 	return make_mirror(dp, a->mirror, &self->mirror_ifindex);
 }
@@ -161,11 +163,9 @@ static int hook_programs(struct dysco_bpf *bpf, const struct dysco_bpf_attachmen
 			 const struct bpf_object *object)
 {
 	enum dysco_bpf_hook in =
-		self->mode == DYSCO_ATTACH_NIC ? DYSCO_BPF_INGRESS : DYSCO_BPF_EGRESS;
+	    self->mode == DYSCO_ATTACH_NIC ? DYSCO_BPF_INGRESS : DYSCO_BPF_EGRESS;
 	enum dysco_bpf_hook out = in == DYSCO_BPF_INGRESS ? DYSCO_BPF_EGRESS : DYSCO_BPF_INGRESS;
-	int classified = dysco_bpf_object_program(object, "host_classified");
-	uint32_t id = self->id;
-	int error = bpf_map_update_elem(bpf->fds[DYSCO_BPF_AFTER], &id, &classified, 0);
+	int error = dysco_bpf_object_offer(bpf, object, self->id);
 
 	if (!error) {
 		error = dysco_bpf_hook_set(self->ifindex, in,
@@ -272,7 +272,7 @@ static int detach_here(struct dysco_bpf *bpf, uint32_t id, uint64_t netns_ino)
 	if (self.mirror_ifindex) {
 		remove_mirror(self.mirror);
 	}
-	bpf_map_delete_elem(bpf->fds[DYSCO_BPF_AFTER], &id);
+	dysco_bpf_object_withdraw(bpf, id);
 	(void)store(bpf, &none, id);
 	release_tap(bpf, netns_ino);
 	return error;

@@ -16,11 +16,11 @@
 #include "datapath/bpf/classifier.h"
 #include "datapath/bpf/shared.h"
 
-#define A  BPF_REG_7
-#define X  BPF_REG_8
-#define L2 BPF_REG_9
+#define A	     BPF_REG_7
+#define X	     BPF_REG_8
+#define L2	     BPF_REG_9
 
-#define HEAD_BYTES   40	 /* every TCP packet has that much */
+#define HEAD_BYTES   40 /* every TCP packet has that much */
 #define STACK_WORD   (-8)
 #define STACK_HEAD   (STACK_WORD - HEAD_BYTES)
 #define STACK_M(i)   (STACK_HEAD - 4 * (BPF_MEMWORDS - (int)(i)))
@@ -38,6 +38,7 @@ struct rule {
 	uint32_t n_insns;
 	uint32_t at; /* classic instruction in work */
 	int error;
+	bool reached[FILTER_INSNS + 1]; /* the kernel refuses code that nothing leads to */
 	size_t start[FILTER_INSNS + 1]; /* where each begins; [n_insns]: no match */
 	size_t n_jumps;
 	struct jump {
@@ -166,7 +167,7 @@ static void load_absolute(struct rule *r, int size, int dst, uint32_t k)
 {
 	uint32_t bytes = size == BPF_W ? 4 : size == BPF_H ? 2 : 1;
 
-	if (k <= HEAD_BYTES - bytes) {
+	if (k <= HEAD_BYTES - bytes && k % bytes == 0) {
 		load(r, size, dst, BPF_REG_10, STACK_HEAD + (int)k);
 	} else {
 		mov_k(r, BPF_REG_2, k);
@@ -243,6 +244,13 @@ static void translate_store(struct rule *r, const struct sock_filter *f, int src
 	op(r, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, src, STACK_M(f->k), 0);
 }
 
+static void arithmetic(struct rule *r, const struct sock_filter *f)
+{
+	bool by_x = BPF_SRC(f->code) == BPF_X;
+
+	op(r, f->code, A, by_x ? X : 0, 0, by_x ? 0 : f->k);
+}
+
 /* By 32 and more, classic BPF gives 0. */
 static void translate_shift(struct rule *r, const struct sock_filter *f)
 {
@@ -262,15 +270,21 @@ static void translate_shift(struct rule *r, const struct sock_filter *f)
 	op(r, BPF_ALU | code | BPF_X, A, X, 0, 0);
 }
 
+static bool divides_by_zero(const struct sock_filter *f)
+{
+	return (f->code == (BPF_ALU | BPF_DIV | BPF_K) || f->code == (BPF_ALU | BPF_MOD | BPF_K)) &&
+	       f->k == 0;
+}
+
 static void translate_division(struct rule *r, const struct sock_filter *f)
 {
 	if (BPF_SRC(f->code) == BPF_X) {
 		jump(r, BPF_JMP32 | BPF_JEQ | BPF_K, X, 0, 0, r->n_insns);
-	} else if (f->k == 0) {
+	} else if (divides_by_zero(f)) {
 		no_match(r);
 		return;
 	}
-	op(r, BPF_ALU | BPF_OP(f->code) | BPF_SRC(f->code), A, X, 0, f->k);
+	arithmetic(r, f);
 }
 
 static void translate_alu(struct rule *r, const struct sock_filter *f)
@@ -293,11 +307,7 @@ static void translate_alu(struct rule *r, const struct sock_filter *f)
 	case BPF_AND:
 	case BPF_OR:
 	case BPF_XOR:
-		if (BPF_SRC(f->code) == BPF_X) {
-			op(r, f->code, A, X, 0, 0);
-		} else {
-			op(r, f->code, A, 0, 0, f->k);
-		}
+		arithmetic(r, f);
 		break;
 	default:
 		bad(r);
@@ -311,7 +321,7 @@ static void translate_jump(struct rule *r, const struct sock_filter *f)
 	bool k = BPF_SRC(f->code) == BPF_K;
 
 	if (code == BPF_JA) {
-		jump(r, BPF_JMP | BPF_JA, 0, 0, 0, f->k < FILTER_INSNS ? next + f->k : UINT32_MAX);
+		jump(r, BPF_JMP | BPF_JA, 0, 0, 0, next + f->k);
 		return;
 	}
 	if (code != BPF_JEQ && code != BPF_JGT && code != BPF_JGE && code != BPF_JSET) {
@@ -403,10 +413,6 @@ static void patch(struct rule *r)
 		const struct jump *j = &r->jumps[i];
 		size_t target;
 
-		if (j->target > r->n_insns) {
-			bad(r);
-			return;
-		}
 		target = r->start[j->target] - j->insn - 1;
 		if (target > INT16_MAX) {
 			bad(r);
@@ -414,6 +420,49 @@ static void patch(struct rule *r)
 		}
 		r->code->insns[j->insn].off = (int16_t)target;
 	}
+}
+
+static void reach(struct rule *r, uint64_t target)
+{
+	if (target < r->n_insns) {
+		r->reached[target] = true;
+	} else {
+		bad(r);
+	}
+}
+
+/* Jumps only go forward: one pass finds all that can be reached. */
+static void find_reached(struct rule *r)
+{
+	memset(r->reached, 0, sizeof(r->reached));
+	r->reached[0] = true;
+	for (uint32_t i = 0; i < r->n_insns && !r->error; i++) {
+		const struct sock_filter *f = &r->filter[i];
+		uint64_t next = (uint64_t)i + 1;
+
+		if (!r->reached[i] || BPF_CLASS(f->code) == BPF_RET || divides_by_zero(f)) {
+			continue;
+		}
+		if (BPF_CLASS(f->code) != BPF_JMP) {
+			reach(r, next);
+		} else if (BPF_OP(f->code) == BPF_JA) {
+			reach(r, next + f->k);
+		} else {
+			reach(r, next + f->jt);
+			reach(r, next + f->jf);
+		}
+	}
+}
+
+/* Does any way through this rule end without a match? */
+static bool falls_through(const struct rule *r)
+{
+	for (size_t i = 0; i < r->n_jumps; i++) {
+		if (r->jumps[i].target == r->n_insns) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static int make_rule(struct rule *r, const struct dysco_classifier_rule *rule, uint32_t index,
@@ -426,21 +475,21 @@ static int make_rule(struct rule *r, const struct dysco_classifier_rule *rule, u
 	if (rule->n_insns == 0 || rule->n_insns > FILTER_INSNS) {
 		return -EINVAL;
 	}
+	find_reached(r);
 	only_at(r, rule);
 	begin(r);
 	for (r->at = 0; r->at < r->n_insns && !r->error; r->at++) {
 		const struct sock_filter *f = &r->filter[r->at];
 
 		r->start[r->at] = r->code->count;
+		if (!r->reached[r->at]) {
+			continue;
+		}
 		if (BPF_CLASS(f->code) == BPF_RET) {
 			translate_return(r, f, index, rule->fail, after_fd);
 		} else {
 			translate(r, f);
 		}
-	}
-	/* A filter that does not end by a return is not valid. */
-	if (!r->error && BPF_CLASS(r->filter[r->n_insns - 1].code) != BPF_RET) {
-		bad(r);
 	}
 	r->start[r->n_insns] = r->code->count;
 	patch(r);
@@ -467,6 +516,7 @@ int dysco_bpf_classifier_make(struct dysco_bpf_code *code,
 			      uint32_t *bad_rule)
 {
 	struct rule *r = calloc(1, sizeof(*r));
+	bool more = true;
 	int error;
 
 	memset(code, 0, sizeof(*code));
@@ -475,11 +525,12 @@ int dysco_bpf_classifier_make(struct dysco_bpf_code *code,
 	}
 	r->code = code;
 	prologue(r, after_fd);
-	for (uint32_t i = 0; i < n && !r->error; i++) {
+	for (uint32_t i = 0; i < n && more && !r->error; i++) {
 		*bad_rule = i;
 		r->error = make_rule(r, &rules[i], i, after_fd);
+		more = falls_through(r);
 	}
-	if (!r->error) {
+	if (more && !r->error) {
 		leave(r, DYSCO_BPF_NO_RULE, DYSCO_FAIL_CLOSED, after_fd);
 	}
 	error = r->error;

@@ -29,22 +29,45 @@ static __always_inline bool handled(struct __sk_buff *skb, enum dysco_direction 
 		self.mode == DYSCO_ATTACH_NIC);
 }
 
-static __always_inline enum dysco_parse parse(struct __sk_buff *skb, struct dysco_packet *p)
+/*
+ * Are headers missing because they do not lie in the packet's linear part?
+ * Then they are pulled into it, and the program starts again (by a tail call:
+ * the verifier, which walks each way through the parser, need not do so twice).
+ */
+static __always_inline void pull_headers(struct __sk_buff *skb, enum dysco_direction direction)
 {
-	enum dysco_parse parsed = DYSCO_PARSE_BAD;
+	uint32_t bytes = skb->len < PULL_BYTES ? skb->len : PULL_BYTES;
 
-	for (int i = 0; i < 2; i++) {
-		uint32_t bytes = skb->len < PULL_BYTES ? skb->len : PULL_BYTES;
-
-		parsed = dysco_packet_parse(p, packet_data(skb), packet_end(skb),
-					    skb->len - self.l2_bytes);
-		if (parsed != DYSCO_PARSE_BAD || i == 1 ||
-		    (uint8_t *)(long)skb->data + bytes <= packet_end(skb)) {
-			break;
-		}
-		bpf_skb_pull_data(skb, bytes);
+	if ((uint8_t *)(long)skb->data + bytes > packet_end(skb) &&
+	    bpf_skb_pull_data(skb, bytes) == 0) {
+		bpf_tail_call(skb, &after,
+			      direction == DYSCO_OUT ? DYSCO_BPF_AFTER_OUT(self.id)
+						     : DYSCO_BPF_AFTER_IN(self.id));
 	}
-	return parsed;
+}
+
+/*
+ * These two are functions of their own (global ones at that) for the verifier's sake: it
+ * walks through the headers once, and through the options once, and not through
+ * all that follows with each state it leaves them in.
+ */
+__attribute__((noinline)) int parse(struct __sk_buff *skb, struct dysco_packet *p)
+{
+	return p ? (int)dysco_packet_parse(p, packet_data(skb), packet_end(skb),
+					   skb->len - self.l2_bytes)
+		 : DYSCO_PARSE_BAD;
+}
+
+/* Has it our experimental option? */
+__attribute__((noinline)) int has_option(struct __sk_buff *skb, uint32_t l4, uint32_t payload,
+					 uint32_t exid)
+{
+	struct dysco_packet p;
+
+	__builtin_memset(&p, 0, sizeof(p));
+	p.l4 = (uint16_t)l4;
+	p.payload = (uint16_t)payload;
+	return dysco_packet_option(&p, packet_data(skb), packet_end(skb), (uint16_t)exid) != 0;
 }
 
 /* A SYN from the host that belongs to no leg. */
@@ -52,7 +75,7 @@ static __always_inline int classify(struct __sk_buff *skb, const struct dysco_pa
 {
 	struct dysco_tuple back = dysco_tuple_reverse(&p->tuple);
 
-	if (dysco_packet_option(p, packet_data(skb), packet_end(skb), DYSCO_EXID_TAG)) {
+	if (has_option(skb, p->l4, p->payload, DYSCO_EXID_TAG)) {
 		return punt(skb, DYSCO_OUT, DYSCO_BPF_PUNT_PACKET);
 	}
 	if (slot_of(&back, DYSCO_IN) != DYSCO_NO_SLOT) {
@@ -73,7 +96,7 @@ static __always_inline int inspect(struct __sk_buff *skb, const struct dysco_pac
 
 	bpf_skb_load_bytes(skb, (uint32_t)self.l2_bytes + p->payload, &magic_be, sizeof(magic_be));
 	if (magic_be == DYSCO_BE32(DYSCO_MAGIC) ||
-	    dysco_packet_option(p, packet_data(skb), packet_end(skb), DYSCO_EXID_MARK) ||
+	    has_option(skb, p->l4, p->payload, DYSCO_EXID_MARK) ||
 	    slot_of(&back, DYSCO_OUT) != DYSCO_NO_SLOT) {
 		return punt(skb, DYSCO_IN, DYSCO_BPF_PUNT_PACKET);
 	}
@@ -86,7 +109,8 @@ static __always_inline int inspect(struct __sk_buff *skb, const struct dysco_pac
 static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet *p,
 				      enum dysco_direction direction)
 {
-	bool control = dysco_step_is_control(p, packet_data(skb), packet_end(skb));
+	bool control =
+	    dysco_step_may_be_control(p) && has_option(skb, p->l4, p->payload, DYSCO_EXID_MARK);
 	uint32_t slot = slot_of(&p->tuple, direction);
 	struct dysco_leg *leg = leg_of(slot);
 	enum dysco_reason reason = DYSCO_REASON_NONE;
@@ -118,8 +142,8 @@ static __always_inline int icmp_error(struct __sk_buff *skb, const struct dysco_
 	struct dysco_tuple back = dysco_tuple_reverse(&p->tuple);
 
 	return slot_of(&back, direction) == DYSCO_NO_SLOT
-		       ? TC_ACT_UNSPEC
-		       : punt(skb, direction, DYSCO_BPF_PUNT_PACKET);
+		   ? TC_ACT_UNSPEC
+		   : punt(skb, direction, DYSCO_BPF_PUNT_PACKET);
 }
 
 /* Filters cannot judge what has no ports: where there are policies, no fragment slips past them. */
@@ -153,6 +177,7 @@ static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_directi
 	case DYSCO_PARSE_FRAGMENT:
 		return fragment(&p, direction);
 	case DYSCO_PARSE_BAD:
+		pull_headers(skb, direction);
 		return drop(DYSCO_REASON_BAD_PACKET);
 	default:
 		count(DYSCO_COUNTER_UNPARSED, 1);

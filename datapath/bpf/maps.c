@@ -30,23 +30,21 @@ struct map_kind {
 };
 
 static const struct map_kind kinds[DYSCO_BPF_MAPS] = {
-	[DYSCO_BPF_LEGS] = {"legs", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_leg), 0,
-			    BPF_F_MMAPABLE},
-	[DYSCO_BPF_COLD] = {"cold", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_leg_cold), 0,
-			    BPF_F_MMAPABLE},
-	[DYSCO_BPF_LASTING] = {"lasting", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_lasting), 1,
-			       BPF_F_MMAPABLE},
-	[DYSCO_BPF_KEYS] = {"keys", BPF_MAP_TYPE_HASH, sizeof(struct dysco_leg_key), 4, 0, 0},
-	[DYSCO_BPF_HOPS] = {"hops", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_bpf_hop), 0, 0},
-	[DYSCO_BPF_ATTACHMENTS_MAP] = {"attachments", BPF_MAP_TYPE_ARRAY, 4,
-				       sizeof(struct dysco_bpf_attachment), DYSCO_BPF_ATTACHMENTS,
-				       0},
-	[DYSCO_BPF_STATS] = {"stats", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct dysco_bpf_stats),
-			     1, 0},
-	[DYSCO_BPF_CLASSIFIER] = {"classifier", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0},
-	[DYSCO_BPF_AFTER] = {"after", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, DYSCO_BPF_ATTACHMENTS, 0},
-	[DYSCO_BPF_AGENT] = {"agent", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_bpf_agent), 1,
-			     BPF_F_MMAPABLE},
+    [DYSCO_BPF_LEGS] = {"legs", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_leg), 0, BPF_F_MMAPABLE},
+    [DYSCO_BPF_COLD] = {"cold", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_leg_cold), 0,
+			BPF_F_MMAPABLE},
+    [DYSCO_BPF_LASTING] = {"lasting", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_lasting), 1,
+			   BPF_F_MMAPABLE},
+    [DYSCO_BPF_KEYS] = {"keys", BPF_MAP_TYPE_HASH, sizeof(struct dysco_leg_key), 4, 0, 0},
+    [DYSCO_BPF_HOPS] = {"hops", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_bpf_hop), 0, 0},
+    [DYSCO_BPF_ATTACHMENTS_MAP] = {"attachments", BPF_MAP_TYPE_ARRAY, 4,
+				   sizeof(struct dysco_bpf_attachment), DYSCO_BPF_ATTACHMENTS, 0},
+    [DYSCO_BPF_STATS] = {"stats", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct dysco_bpf_stats), 1,
+			 0},
+    [DYSCO_BPF_CLASSIFIER] = {"classifier", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1, 0},
+    [DYSCO_BPF_AFTER] = {"after", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, DYSCO_BPF_AFTER_ENTRIES, 0},
+    [DYSCO_BPF_AGENT] = {"agent", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_bpf_agent), 1,
+			 BPF_F_MMAPABLE},
 };
 
 const char *dysco_bpf_map_name(enum dysco_bpf_map map)
@@ -200,8 +198,7 @@ static int open_maps(struct dysco_datapath *dp, uint32_t *capacity)
 
 static void *map_memory(const struct dysco_bpf *bpf, enum dysco_bpf_map map, size_t bytes)
 {
-	void *memory =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf->fds[map], 0);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf->fds[map], 0);
 
 	return memory == MAP_FAILED ? NULL : memory;
 }
@@ -215,7 +212,7 @@ static const struct dysco_table_ops table_ops = {table_bind, table_unbind, table
 static struct dysco_bpf *bpf_of_table(struct dysco_table *table)
 {
 	struct dysco_datapath *dp =
-		(void *)((uint8_t *)table - offsetof(struct dysco_datapath, table));
+	    (void *)((uint8_t *)table - offsetof(struct dysco_datapath, table));
 
 	return dysco_bpf_of(dp);
 }

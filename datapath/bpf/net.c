@@ -28,7 +28,7 @@ int dysco_net_enter(struct dysco_net *net, const char *netns)
 
 	net->before = -1;
 	(void)snprintf(path, sizeof(path), "%s%s",
-		       netns[0] == '\0' ? "/proc/thread-self/ns/net"
+		       netns[0] == '\0'	 ? "/proc/thread-self/ns/net"
 		       : netns[0] == '/' ? ""
 					 : "/run/netns/",
 		       netns);
@@ -99,8 +99,8 @@ static struct rtattr *put(struct request *rq, int type, const void *value, size_
 /* Ends a nested attribute: it holds all that was put since. */
 static void put_end(struct request *rq, struct rtattr *nest)
 {
-	nest->rta_len = (unsigned short)((uint8_t *)rq + NLMSG_ALIGN(rq->nlh.nlmsg_len) -
-					 (uint8_t *)nest);
+	nest->rta_len =
+	    (unsigned short)((uint8_t *)rq + NLMSG_ALIGN(rq->nlh.nlmsg_len) - (uint8_t *)nest);
 }
 
 /* Messages of one answer; returns != 0 to have enough. */

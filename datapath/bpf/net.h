@@ -12,7 +12,7 @@
 
 /* Where the thread was before; to be given to dysco_net_leave(). */
 struct dysco_net {
-	int before; /* -1: it stayed where it was */
+	int before;   /* -1: it stayed where it was */
 	uint64_t ino; /* of the namespace it is in now */
 };
 

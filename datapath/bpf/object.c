@@ -18,10 +18,19 @@ static const uint8_t object_file[] __attribute__((aligned(8))) = {
 };
 
 static const char *const host_programs[] = {"host_out", "host_in", "host_classified"};
+#define HOST_PROGRAMS (sizeof(host_programs) / sizeof(host_programs[0]))
+
+static uint32_t after_index(size_t program, uint32_t id)
+{
+	const uint32_t indices[] = {DYSCO_BPF_AFTER_OUT(id), DYSCO_BPF_AFTER_IN(id),
+				    DYSCO_BPF_AFTER_CLASSIFIED(id)};
+
+	return indices[program];
+}
 
 static bool is_host_program(const char *name)
 {
-	for (size_t i = 0; i < sizeof(host_programs) / sizeof(host_programs[0]); i++) {
+	for (size_t i = 0; i < HOST_PROGRAMS; i++) {
 		if (strcmp(name, host_programs[i]) == 0) {
 			return true;
 		}
@@ -57,8 +66,8 @@ static int prepare(struct bpf_object *object, const struct dysco_bpf *bpf,
 
 	bpf_object__for_each_program(program, object)
 	{
-		bpf_program__set_autoload(
-			program, is_host_program(bpf_program__name(program)) != for_tap);
+		bpf_program__set_autoload(program,
+					  is_host_program(bpf_program__name(program)) != for_tap);
 	}
 	error = set_constants(object, self);
 	return error ? error : use_pinned_maps(object, bpf);
@@ -96,4 +105,28 @@ int dysco_bpf_object_program(const struct bpf_object *object, const char *name)
 	const struct bpf_program *program = bpf_object__find_program_by_name(object, name);
 
 	return program ? bpf_program__fd(program) : -ENOENT;
+}
+
+int dysco_bpf_object_offer(const struct dysco_bpf *bpf, const struct bpf_object *object,
+			   uint32_t id)
+{
+	for (size_t i = 0; i < HOST_PROGRAMS; i++) {
+		uint32_t index = after_index(i, id);
+		int fd = dysco_bpf_object_program(object, host_programs[i]);
+		int error = bpf_map_update_elem(bpf->fds[DYSCO_BPF_AFTER], &index, &fd, 0);
+
+		if (error) {
+			return error;
+		}
+	}
+	return 0;
+}
+
+void dysco_bpf_object_withdraw(const struct dysco_bpf *bpf, uint32_t id)
+{
+	for (size_t i = 0; i < HOST_PROGRAMS; i++) {
+		uint32_t index = after_index(i, id);
+
+		bpf_map_delete_elem(bpf->fds[DYSCO_BPF_AFTER], &index);
+	}
 }

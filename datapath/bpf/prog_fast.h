@@ -8,7 +8,6 @@
 
 #include "datapath/bpf/prog_route.h"
 
-
 /* What becomes of the link header. */
 enum hop_kind { HOP_STAY, HOP_MACS, HOP_NEIGHBOUR, HOP_REFUSED };
 
@@ -66,9 +65,8 @@ static __always_inline void hop_find(struct __sk_buff *skb, const struct dysco_t
  * a leg in a window goes through the neighbour layer, so that the kernel sees
  * the neighbour in use and checks that it is still there (RFC 4861 7.3).
  */
-static __always_inline struct dysco_bpf_hop *hop_of(struct __sk_buff *skb,
-						    const struct dysco_leg *leg, uint32_t slot,
-						    uint64_t now_ns)
+static __always_inline struct dysco_bpf_hop *
+hop_of(struct __sk_buff *skb, const struct dysco_leg *leg, uint32_t slot, uint64_t now_ns)
 {
 	struct dysco_bpf_hop *hop = bpf_map_lookup_elem(&hops, &slot);
 	uint32_t window = (uint32_t)(now_ns >> DYSCO_BPF_HOP_WINDOW_SHIFT);
@@ -80,8 +78,9 @@ static __always_inline struct dysco_bpf_hop *hop_of(struct __sk_buff *skb,
 	hop_find(skb, &leg->wire_tuple, hop);
 	if (window == (uint32_t)(leg->run[DYSCO_OUT].last_ns >> DYSCO_BPF_HOP_WINDOW_SHIFT)) {
 		hop->window = window;
-	} else if (hop->kind == HOP_MACS && hop->ifindex == (self.mode == DYSCO_ATTACH_NIC ? self.ifindex
-									   : self.bridge_ifindex)) {
+	} else if (hop->kind == HOP_MACS &&
+		   hop->ifindex ==
+		       (self.mode == DYSCO_ATTACH_NIC ? self.ifindex : self.bridge_ifindex)) {
 		hop->kind = HOP_NEIGHBOUR;
 	}
 	return hop;

@@ -72,10 +72,10 @@ struct {
 	__type(value, uint32_t);
 } classifier SEC(".maps");
 
-/* Where it goes on from: `host_classified` of the attachment, by its id. */
+/* The programs of each attachment, by DYSCO_BPF_AFTER_*(its id). */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, DYSCO_BPF_ATTACHMENTS);
+	__uint(max_entries, DYSCO_BPF_AFTER_ENTRIES);
 	__type(key, uint32_t);
 	__type(value, uint32_t);
 } after SEC(".maps");
@@ -110,8 +110,8 @@ static __always_inline bool agent_runs(void)
 	volatile struct dysco_bpf_agent *a = bpf_map_lookup_elem(&agent, &zero);
 	uint64_t heard_ns = a ? a->heartbeat_ns : 0;
 
-	return heard_ns && (int64_t)(bpf_ktime_get_coarse_ns() - heard_ns) <
-				   (int64_t)DYSCO_BPF_GRACE_NS;
+	return heard_ns &&
+	       (int64_t)(bpf_ktime_get_coarse_ns() - heard_ns) < (int64_t)DYSCO_BPF_GRACE_NS;
 }
 
 static __always_inline bool any_policy(void)

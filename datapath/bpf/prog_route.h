@@ -13,8 +13,8 @@
 
 /* How a packet is to leave. */
 struct route {
-	int found;	  /* BPF_FIB_LKUP_RET_* */
-	uint32_t ifindex; /* of the device, 0: not known */
+	int found;			/* BPF_FIB_LKUP_RET_* */
+	uint32_t ifindex;		/* of the device, 0: not known */
 	uint8_t dst_mac[6], src_mac[6]; /* with BPF_FIB_LKUP_RET_SUCCESS */
 };
 
@@ -39,9 +39,9 @@ static __always_inline void route_lookup(struct __sk_buff *skb, const struct dys
 	}
 	route->found = (int)bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	route->ifindex =
-		route->found == BPF_FIB_LKUP_RET_SUCCESS || route->found == BPF_FIB_LKUP_RET_NO_NEIGH
-			? fib.ifindex
-			: 0;
+	    route->found == BPF_FIB_LKUP_RET_SUCCESS || route->found == BPF_FIB_LKUP_RET_NO_NEIGH
+		? fib.ifindex
+		: 0;
 	__builtin_memcpy(route->dst_mac, fib.dmac, 6);
 	__builtin_memcpy(route->src_mac, fib.smac, 6);
 }

@@ -116,8 +116,8 @@ static __always_inline int injected_send(struct __sk_buff *skb,
 					    : injected_send_port(skb, to, &route);
 }
 
-static __always_inline int injected_to(struct __sk_buff *skb,
-				       const struct dysco_bpf_attachment *to, uint8_t verb)
+static __always_inline int injected_to(struct __sk_buff *skb, const struct dysco_bpf_attachment *to,
+				       uint8_t verb)
 {
 	if (verb == DYSCO_BPF_SEND) {
 		return injected_send(skb, to);

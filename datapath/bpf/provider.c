@@ -124,16 +124,16 @@ static void bpf_counters(struct dysco_datapath *dp, struct dysco_core_stats *sta
 }
 
 const struct dysco_datapath_ops dysco_datapath_bpf = {
-	.name = "bpf",
-	.open = bpf_open,
-	.close = bpf_close,
-	.attach = dysco_bpf_attach,
-	.detach = dysco_bpf_detach,
-	.wipe = bpf_wipe,
-	.set_classifier = dysco_bpf_set_classifier,
-	.heartbeat = bpf_heartbeat,
-	.poll_fds = dysco_bpf_poll_fds,
-	.receive = dysco_bpf_receive,
-	.inject = dysco_bpf_inject,
-	.counters = bpf_counters,
+    .name = "bpf",
+    .open = bpf_open,
+    .close = bpf_close,
+    .attach = dysco_bpf_attach,
+    .detach = dysco_bpf_detach,
+    .wipe = bpf_wipe,
+    .set_classifier = dysco_bpf_set_classifier,
+    .heartbeat = bpf_heartbeat,
+    .poll_fds = dysco_bpf_poll_fds,
+    .receive = dysco_bpf_receive,
+    .inject = dysco_bpf_inject,
+    .counters = bpf_counters,
 };

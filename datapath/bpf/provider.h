@@ -14,7 +14,8 @@
 
 struct bpf_object;
 
-/* In the order they are made; the pin has the same name. AGENT is last: it says that all are there. */
+/* In the order they are made; the pin has the same name. AGENT is last: it says that all are there.
+ */
 enum dysco_bpf_map {
 	DYSCO_BPF_LEGS = 0,
 	DYSCO_BPF_COLD,
@@ -47,8 +48,8 @@ struct dysco_bpf {
 	struct dysco_bpf_attachment attachments[DYSCO_BPF_ATTACHMENTS]; /* as in the map */
 	struct dysco_bpf_tap taps[DYSCO_BPF_ATTACHMENTS];
 	uint32_t n_taps;
-	uint32_t next_tap;  /* receive() goes round */
-	uint64_t injected;  /* since open */
+	uint32_t next_tap; /* receive() goes round */
+	uint64_t injected; /* since open */
 	uint64_t not_injected;
 	uint8_t frame[DYSCO_BPF_FRAME_BYTES];
 };
@@ -59,7 +60,7 @@ static inline struct dysco_bpf *dysco_bpf_of(const struct dysco_datapath *dp)
 }
 
 int dysco_bpf_fail(struct dysco_datapath *dp, int error, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* maps.c */
 int dysco_bpf_maps_open(struct dysco_datapath *dp, uint32_t capacity);
@@ -72,6 +73,10 @@ const char *dysco_bpf_map_name(enum dysco_bpf_map map);
 struct bpf_object *dysco_bpf_object_load(struct dysco_datapath *dp,
 					 const struct dysco_bpf_attachment *self, bool for_tap);
 int dysco_bpf_object_program(const struct bpf_object *object, const char *name);
+/* Puts its programs where others tail-call them, in map `after`; and takes them out. */
+int dysco_bpf_object_offer(const struct dysco_bpf *bpf, const struct bpf_object *object,
+			   uint32_t id);
+void dysco_bpf_object_withdraw(const struct dysco_bpf *bpf, uint32_t id);
 
 /* hook.c: our filters on an interface of the current namespace. */
 enum dysco_bpf_hook { DYSCO_BPF_INGRESS = 0, DYSCO_BPF_EGRESS };

@@ -12,7 +12,7 @@
 #include "datapath/reasons.h"
 
 /* Of everything pinned; part of every check before maps of an earlier agent are used. */
-#define DYSCO_BPF_LAYOUT (DYSCO_LEG_LAYOUT * 1000 + 1)
+#define DYSCO_BPF_LAYOUT      (DYSCO_LEG_LAYOUT * 1000 + 1)
 
 #define DYSCO_BPF_GRACE_NS    1000000000ull /* heartbeats older than this: no agent */
 #define DYSCO_BPF_ATTACHMENTS 1024
@@ -114,13 +114,19 @@ struct dysco_bpf_inject_trailer {
 };
 _Static_assert(sizeof(struct dysco_bpf_inject_trailer) == 8, "");
 
+/* Indices in map `after`: the attachment's programs, to be gone on with. */
+#define DYSCO_BPF_AFTER_CLASSIFIED(id) ((uint32_t)(id))
+#define DYSCO_BPF_AFTER_OUT(id)	       (DYSCO_BPF_ATTACHMENTS + (uint32_t)(id))
+#define DYSCO_BPF_AFTER_IN(id)	       (2 * DYSCO_BPF_ATTACHMENTS + (uint32_t)(id))
+#define DYSCO_BPF_AFTER_ENTRIES	       (3 * DYSCO_BPF_ATTACHMENTS)
+
 /* skb->cb between a program, the classifier and the program's second half. */
 enum dysco_bpf_cb {
 	DYSCO_BPF_CB_HOST = 0,	/* in: host id */
 	DYSCO_BPF_CB_AFTER = 1, /* in: index of the second half in map `after` */
-	DYSCO_BPF_CB_RULE = 2,	/* out: index of the first rule that matches, or DYSCO_BPF_NO_RULE */
-	DYSCO_BPF_CB_FAIL = 3,	/* out: its enum dysco_fail */
-	DYSCO_BPF_CB_L2 = 4,	/* in: bytes of the link header */
+	DYSCO_BPF_CB_RULE = 2, /* out: index of the first rule that matches, or DYSCO_BPF_NO_RULE */
+	DYSCO_BPF_CB_FAIL = 3, /* out: its enum dysco_fail */
+	DYSCO_BPF_CB_L2 = 4,   /* in: bytes of the link header */
 };
 #define DYSCO_BPF_NO_RULE 0xffffffffu
 

@@ -150,15 +150,12 @@ static int write_frame(const struct dysco_bpf_tap *tap, const struct dysco_bpf_a
 		       enum dysco_bpf_verb verb, const struct dysco_l2 *l2, const uint8_t *packet,
 		       uint32_t bytes)
 {
-	struct dysco_bpf_inject_trailer trailer = {.magic_be = DYSCO_BE32(DYSCO_MAGIC),
-						   .attachment = a->id,
-						   .verb = (uint8_t)verb};
-	uint16_t type_be =
-		packet[0] >> 4 == 4 ? DYSCO_BE16(ETH_P_IP) : DYSCO_BE16(ETH_P_IPV6);
+	struct dysco_bpf_inject_trailer trailer = {
+	    .magic_be = DYSCO_BE32(DYSCO_MAGIC), .attachment = a->id, .verb = (uint8_t)verb};
+	uint16_t type_be = packet[0] >> 4 == 4 ? DYSCO_BE16(ETH_P_IP) : DYSCO_BE16(ETH_P_IPV6);
 	uint8_t eth[ETH_HLEN];
-	struct iovec parts[] = {{eth, sizeof(eth)},
-				{(void *)(uintptr_t)packet, bytes},
-				{&trailer, sizeof(trailer)}};
+	struct iovec parts[] = {
+	    {eth, sizeof(eth)}, {(void *)(uintptr_t)packet, bytes}, {&trailer, sizeof(trailer)}};
 
 	make_ethernet(eth, a, verb, l2);
 	memcpy(eth + 2 * (size_t)ETH_ALEN, &type_be, sizeof(type_be));
@@ -187,7 +184,7 @@ int dysco_bpf_inject(struct dysco_datapath *dp, const struct dysco_action *actio
 	uint16_t id = pass ? punt->input.attachment : action->attachment;
 	const struct dysco_bpf_attachment *a = &bpf->attachments[id % DYSCO_BPF_ATTACHMENTS];
 	const struct dysco_bpf_tap *tap =
-		a->ifindex ? dysco_bpf_tap_by_netns(bpf, a->netns_ino) : NULL;
+	    a->ifindex ? dysco_bpf_tap_by_netns(bpf, a->netns_ino) : NULL;
 	int error;
 
 	if (!tap || bytes == 0) {

@@ -14,17 +14,23 @@
 
 #include "tests/bpf/kit.h"
 
-#define RUNS 1000000
+#define RUNS   100000
+#define ROUNDS 30 /* the best of them: other work on the machine only adds */
 
 static void measure(struct kit *k, const char *what, const char *program,
 		    const struct dysco_tuple *tuple)
 {
 	struct kit_frame f;
-	uint32_t ns = 0, verdict;
+	uint32_t best_ns = UINT32_MAX, verdict = 0;
 
-	kit_segment(&f, tuple, DYSCO_TCP_ACK, "payload", 7);
-	verdict = kit_run_fd(dysco_bpf_object_program(k->object, program), &f, RUNS, &ns);
-	printf("%-22s %4u ns  (verdict %d)\n", what, ns, (int)verdict);
+	for (int i = 0; i < ROUNDS; i++) {
+		uint32_t ns = 0;
+
+		kit_segment(&f, tuple, DYSCO_TCP_ACK, "payload", 7);
+		verdict = kit_run_fd(dysco_bpf_object_program(k->object, program), &f, RUNS, &ns);
+		best_ns = ns < best_ns ? ns : best_ns;
+	}
+	printf("%-22s %4u ns  (verdict %d)\n", what, best_ns, (int)verdict);
 }
 
 static void family(struct kit *k, const char *ours, const char *theirs)

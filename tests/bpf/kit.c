@@ -96,8 +96,8 @@ void kit_reset(struct kit *k)
 	clear_keys(bpf->fds[DYSCO_BPF_KEYS]);
 	memset(k->dp.table.legs, 0, KIT_CAPACITY * sizeof(struct dysco_leg));
 	assert_non_null(zero);
-	assert_int_equal(
-		bpf_map_update_elem(bpf->fds[DYSCO_BPF_STATS], &(uint32_t){0}, zero, 0), 0);
+	assert_int_equal(bpf_map_update_elem(bpf->fds[DYSCO_BPF_STATS], &(uint32_t){0}, zero, 0),
+			 0);
 	free(zero);
 	assert_int_equal(k->dp.ops->set_classifier(&k->dp, NULL, 0), 0);
 	kit_heartbeat(k);
@@ -112,17 +112,13 @@ void kit_reset(struct kit *k)
 
 void kit_load(struct kit *k)
 {
-	uint32_t id = k->self.id;
-	int fd;
-
 	bpf_object__close(k->object);
 	k->object = dysco_bpf_object_load(&k->dp, &k->self, false);
 	if (!k->object) {
 		fail_msg("%s", k->dp.error);
 	}
-	fd = dysco_bpf_object_program(k->object, "host_classified");
-	assert_int_equal(
-		bpf_map_update_elem(dysco_bpf_of(&k->dp)->fds[DYSCO_BPF_AFTER], &id, &fd, 0), 0);
+	assert_int_equal(dysco_bpf_object_offer(dysco_bpf_of(&k->dp), k->object, k->self.id), 0);
+	kit_heartbeat(k);
 }
 
 static struct dysco_addr address(const char *text)
@@ -179,8 +175,8 @@ void kit_segment(struct kit_frame *f, const struct dysco_tuple *tuple, uint8_t f
 	f->b[12] = dysco_addr_is_ip4(&tuple->src) ? 0x08 : 0x86;
 	f->b[13] = dysco_addr_is_ip4(&tuple->src) ? 0x00 : 0xdd;
 	f->bytes = ETH_HLEN + (uint32_t)dysco_edit_make_segment(
-				      f->b + ETH_HLEN, sizeof(f->b) - ETH_HLEN, tuple, 1000, 2000,
-				      flags, 512, 0, payload, bytes);
+				  f->b + ETH_HLEN, sizeof(f->b) - ETH_HLEN, tuple, 1000, 2000,
+				  flags, 512, 0, payload, bytes);
 	assert_true(f->bytes > ETH_HLEN);
 }
 
