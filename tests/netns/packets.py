@@ -127,8 +127,7 @@ class Wire:
             self.socket.bind((ifname, ETH_P_ALL))
             self.socket.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-            with open(f"/sys/class/net/{ifname}/address", encoding="ascii") as file:
-                self.mac = _mac(file.read())
+        self.mac = self.socket.getsockname()[4]
         self.peer_mac = None
 
     def __enter__(self):
@@ -137,8 +136,9 @@ class Wire:
     def __exit__(self, *_):
         self.socket.close()
 
-    def towards(self, mac_text):
-        self.peer_mac = _mac(mac_text)
+    def towards(self, mac):
+        """The receiver's link-layer address (mac_of())."""
+        self.peer_mac = mac
         return self
 
     def send(self, packet):
@@ -155,8 +155,9 @@ class Wire:
         return packets
 
 
-def _mac(text):
-    return bytes.fromhex(text.strip().replace(":", ""))
+def mac_of(netns, ifname):
+    with Wire(netns, ifname) as wire:
+        return wire.mac
 
 
 class Seen:
