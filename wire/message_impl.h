@@ -188,7 +188,7 @@ DYSCO_INLINE bool dysco_message_set_ok(const struct dysco_tlvs *tlvs,
 /* The fixed part. A message of another version may look different behind its version. */
 DYSCO_INLINE int dysco_message_open_header(struct dysco_header *hdr, const uint8_t *m, size_t bytes)
 {
-	if (bytes < 4 || dysco_get32(m) != DYSCO_MAGIC) {
+	if (!dysco_message_is_ours(m, bytes)) {
 		return DYSCO_DECODE_NOT_OURS;
 	}
 	if (bytes < DYSCO_HEADER_BYTES) {
