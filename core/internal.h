@@ -60,7 +60,9 @@ int dysco_leg_bind(struct dysco_core *core, uint32_t slot, enum dysco_direction 
 void dysco_leg_unbind(struct dysco_core *core, uint32_t slot, enum dysco_direction direction);
 /* Unbinds, frees the slot; the partner stays without a partner. */
 void dysco_leg_free(struct dysco_core *core, uint32_t slot);
-/* The session gives way to another: both legs DEAD, OUT keys free, IN keys quarantined. */
+/* The session ends here: both legs DEAD, keys kept, so that what still comes is dropped. */
+void dysco_leg_stop(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
+/* The session gives way to another: as above, but the OUT keys are free. */
 void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
 /* Marks the end of a leg once: counts, and gives back the boxes' session counts. */
 void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot);

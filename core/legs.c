@@ -196,19 +196,29 @@ void dysco_leg_revive(struct dysco_core *core, uint32_t slot)
 	}
 }
 
-static void retire_one(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
+static void stop_one(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 {
 	dysco_leg_ended(core, now_ns, slot);
 	set_mode(dysco_leg_at(core, slot), DYSCO_MODE_DEAD);
-	dysco_leg_unbind(core, slot, DYSCO_OUT);
+}
+
+void dysco_leg_stop(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
+{
+	uint32_t partner = dysco_leg_at(core, slot)->partner;
+
+	stop_one(core, now_ns, slot);
+	if (partner != DYSCO_NO_SLOT) {
+		stop_one(core, now_ns, partner);
+	}
 }
 
 void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 {
 	uint32_t partner = dysco_leg_at(core, slot)->partner;
 
-	retire_one(core, now_ns, slot);
+	dysco_leg_stop(core, now_ns, slot);
+	dysco_leg_unbind(core, slot, DYSCO_OUT);
 	if (partner != DYSCO_NO_SLOT) {
-		retire_one(core, now_ns, partner);
+		dysco_leg_unbind(core, partner, DYSCO_OUT);
 	}
 }

@@ -89,7 +89,7 @@ static void reset_pair(struct dysco_core *core, uint64_t now_ns, const struct pa
 		reset_wire(core, out, pair->slot[i]);
 		reset_host(core, out, pair->slot[i]);
 	}
-	dysco_leg_retire(core, now_ns, pair->slot[0]);
+	dysco_leg_stop(core, now_ns, pair->slot[0]);
 }
 
 bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
@@ -178,7 +178,7 @@ static void expire_embryonic(struct dysco_core *core, uint64_t now_ns, const str
 	}
 	dysco_count(core, DYSCO_COUNTER_EXPIRED_EMBRYONIC);
 	dysco_event(out, DYSCO_EVENT_EXPIRED, pair->slot[0], DYSCO_REASON_NONE);
-	dysco_leg_retire(core, now_ns, pair->slot[0]);
+	dysco_leg_stop(core, now_ns, pair->slot[0]);
 }
 
 static void expire_idle(struct dysco_core *core, uint64_t now_ns, const struct pair *pair,

@@ -52,6 +52,10 @@ void sim_check_wire(struct sim_world *w, uint8_t from, const struct sim_packet *
 		sim_fail(w, "wire from %u: %s", from, wrong ? wrong : "headers");
 		return;
 	}
+	if (meta->origin == SIM_BY_AGENT && meta->view_bytes &&
+	    dysco_tuple_equal(&s.tuple, &meta->view)) {
+		sim_fail(w, "wire from %u: an agent's RST left a box bare", from);
+	}
 	if (meta->origin == SIM_BY_ENEMY || meta->origin == SIM_BY_AGENT) {
 		return;
 	}
@@ -117,7 +121,7 @@ static void check_path(struct sim_world *w, uint8_t node, const struct sim_meta 
 	if (!flow->path_known || syn) {
 		flow->path_known = true;
 		memcpy(flow->path, inwards, n);
-	} else if (memcmp(flow->path, inwards, n) != 0 && !flow->open) {
+	} else if (memcmp(flow->path, inwards, n) != 0 && !flow->open && !flow->disturbed) {
 		sim_fail(w, "node %u: flow %u changes its way", node, meta->flow);
 	}
 }

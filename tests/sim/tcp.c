@@ -228,6 +228,9 @@ static void established(struct sim_world *w, struct sim_conn *c)
 {
 	c->state = SIM_TCP_OPEN;
 	c->tries = 0;
+	if (c->app.keepalive) {
+		c->keep_ns = w->now_ns + SIM_KEEP_NS;
+	}
 	if (c->paused) {
 		c->second_ns = w->now_ns + c->app.pause_ns;
 	}
