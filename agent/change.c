@@ -113,7 +113,7 @@ static int attach_new(struct dysco_agent *agent, const struct dysco_config *conf
 			continue;
 		}
 		if (!patient) {
-			attach_undo(agent, config, (uint16_t)(i + 1));
+			attach_undo(agent, config, i);
 			return -1;
 		}
 		agent->attached[a->id].complained = true;

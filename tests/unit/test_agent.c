@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The agent between its socket and the core: requests and their answers,
+ * changes that are all or nothing, what survives a reload (agent/agent.h).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/journal.h"
+#include "agent/log.h"
+#include "conf/parse.h"
+#include "tests/unit/fake_agent.h"
+#include "rewrite/edit.h"
+
+static const char config[] = "agent a1\n"
+			     "host web address 10.0.0.1 fd00::1\n"
+			     "host lan address 10.1.0.0/16\n"
+			     "attach nic eth0 host web\n"
+			     "attach port eth1 netns ns1 host lan\n"
+			     "box fw 10.0.0.2 fd00::2\n"
+			     "box ids1 10.0.0.3\n"
+			     "type ids ids1\n"
+			     "policy http via fw,ids filter tcp dst port 80\n";
+
+static struct fake_agent *fake;
+
+static int set_up(void **state)
+{
+	struct dysco_conf_error error;
+
+	(void)state;
+	fake = fake_agent_new(config, &error);
+	return fake ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	fake_agent_free(fake);
+	return 0;
+}
+
+/* Asks, and compares one string of the answer, named by up to three keys. */
+static void expect(const char *line, const char *path, const char *wanted)
+{
+	json_t *answer = fake_agent_ask(fake, line), *at = answer;
+	char keys[100], *key, *rest = keys;
+	char *got;
+
+	assert_non_null(answer);
+	snprintf(keys, sizeof(keys), "%s", path);
+	while ((key = strsep(&rest, "/")) != NULL && at) {
+		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key))
+				       : json_object_get(at, key);
+	}
+	got = at ? json_dumps(at, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("nothing");
+	if (strcmp(got, wanted) != 0) {
+		fail_msg("%s: %s is %s, not %s", line, path, got, wanted);
+	}
+	free(got);
+	json_decref(answer);
+}
+
+static void expect_done(const char *line)
+{
+	json_t *answer = fake_agent_ask(fake, line);
+	json_t *error;
+
+	assert_non_null(answer);
+	error = json_object_get(answer, "error");
+	if (error) {
+		fail_msg("%s: %s", line, json_string_value(json_object_get(error, "message")));
+	}
+	json_decref(answer);
+}
+
+static void expect_refused(const char *line, const char *code)
+{
+	char wanted[64];
+
+	snprintf(wanted, sizeof(wanted), "\"%s\"", code);
+	expect(line, "error/code", wanted);
+}
+
+/* ---- questions ---- */
+
+static void status_tells_what_is_there(void **state)
+{
+	(void)state;
+	expect("status", "agent", "\"a1\"");
+	expect("status", "datapath", "\"fake\"");
+	expect("status", "hosts/1/addresses/0", "\"10.1.0.0/16\"");
+	expect("status", "attachments/1/mode", "\"port\"");
+	expect("status", "attachments/1/netns", "\"ns1\"");
+	expect("status", "attachments/0/up", "true");
+	expect("status", "signed", "false");
+	expect("status", "ports", "\"61000-65535\"");
+	expect("version", "version", "\"" DYSCO_VERSION "\"");
+}
+
+static void lists_tell_what_is_configured(void **state)
+{
+	(void)state;
+	expect("policy list", "policies/0/via", "[\"fw\",\"ids\"]");
+	expect("policy list", "policies/0/filter", "\"tcp dst port 80\"");
+	expect("policy list", "policies/0/fail", "\"closed\"");
+	expect("box list", "boxes/0/addresses", "[\"10.0.0.2\",\"fd00::2\"]");
+	expect("type list", "types/0/select", "\"round-robin\"");
+	expect("stats", "counters/fast_out", "3");
+	expect("stats", "drops/12/name", "\"no_ports\"");
+	expect("session list", "total", "0");
+}
+
+static void a_policy_can_be_tried(void **state)
+{
+	(void)state;
+	expect("policy test 10.0.0.1:4000 10.9.0.1:80", "verdict", "\"chain\"");
+	expect("policy test 10.0.0.1:4000 10.9.0.1:80", "hops",
+	       "[\"10.0.0.2\",\"10.0.0.3\",\"10.9.0.1\"]");
+	expect("policy test 10.0.0.1:4000 10.9.0.1:81", "verdict", "\"plain\"");
+	expect("policy test 10.0.0.1:4000 10.9.0.1:81", "policy", "null");
+	/* the ids has no IPv6 address */
+	expect("policy test [fd00::1]:4000 [fd00::9]:80", "verdict", "\"drop\"");
+	expect("policy test [fd00::1]:4000 [fd00::9]:80", "reason", "\"no_family\"");
+	expect_refused("policy test 10.0.0.1 10.9.0.1:80", "bad_address");
+	expect_refused("policy test 10.77.0.1:1 10.9.0.1:80", "unknown_host");
+	expect("policy test 10.77.0.1:1 10.9.0.1:80 host web", "host", "\"web\"");
+	expect_refused("policy test 10.77.0.1:1 10.9.0.1:80 host mars", "unknown_host");
+	expect_refused("policy test 10.77.0.1:1 10.9.0.1:80 hostess web", "syntax");
+}
+
+static void nonsense_is_refused(void **state)
+{
+	(void)state;
+	expect_refused("", "syntax");
+	expect_refused("   # nothing", "syntax");
+	expect_refused("'open", "syntax");
+	expect_refused("status please", "syntax");
+	expect_refused("session", "unknown_command");
+	expect_refused("session show", "syntax");
+	expect_refused("session show xyz", "syntax");
+	expect_refused("session show abcd", "unknown_session");
+	expect_refused("session show 10.0.0.1:1 10.0.0.2:2", "unknown_session");
+	expect_refused("session trace abcd", "unknown_session");
+	expect_refused("session kill abcd", "unknown_session");
+	expect_refused("session list limit many", "bad_value");
+	expect_refused("session list colour blue", "syntax");
+	expect_refused("session list state", "syntax");
+	expect_refused("session list peer mars", "bad_address");
+	expect_refused("reboot", "unknown_command");
+	expect_refused("key 1 00", "unknown_command");
+}
+
+/* ---- changes ---- */
+
+static void changes_are_made_at_run_time(void **state)
+{
+	(void)state;
+	expect_done("box add fw2 10.0.0.9");
+	expect_done("policy add ssh priority 200 via fw2 fail open filter tcp dst port 22");
+	assert_int_equal(fake->n_rules, 2);
+	expect("policy list", "policies/0/name", "\"ssh\"");
+	expect_done("policy replace ssh via fw filter tcp dst port 2222");
+	expect("policy list", "policies/1/filter", "\"tcp dst port 2222\"");
+	expect_done("policy remove ssh");
+	assert_int_equal(fake->n_rules, 1);
+	expect_done("attach nic eth2 host web");
+	assert_int_equal(fake->attached, 3);
+	expect_done("detach eth2");
+	assert_int_equal(fake->detached, 1);
+}
+
+static void a_refused_change_leaves_everything(void **state)
+{
+	const struct dysco_config *before = fake->agent.config;
+
+	(void)state;
+	expect_refused("policy add p via fw9 filter tcp", "unknown_box");
+	expect_refused("policy replace http via fw,fw filter tcp", "loop");
+	expect_refused("policy replace http via fw filter tcp porrt 80", "bad_filter");
+	expect_refused("attach nic eth5 netns nowhere host web", "unknown_netns");
+	expect_refused("attach nic wlan0 host web", "unknown_interface");
+	fake->refuse_attach = true;
+	expect_refused("attach nic eth5 host web", "datapath");
+	fake->refuse_attach = false;
+	fake->refuse_classifier = true;
+	expect_refused("policy remove http", "datapath");
+	fake->refuse_classifier = false;
+	assert_ptr_equal(fake->agent.config, before);
+	assert_int_equal(fake->n_rules, 1);
+	expect("policy list", "policies/0/filter", "\"tcp dst port 80\"");
+	assert_int_equal(fake->agent.journal->count, 0);
+}
+
+/* ---- sessions ---- */
+
+static void send_syn(const char *src, const char *dst)
+{
+	struct dysco_tuple tuple;
+	uint8_t packet[200];
+	size_t n;
+
+	assert_true(dysco_parse_tuple(src, dst, &tuple));
+	n = dysco_edit_make_segment(packet, sizeof(packet), &tuple, 1, 0, DYSCO_TCP_SYN, 1000, 0,
+				    NULL, 0);
+	fake_agent_punt(fake, fake->agent.config->attachments[0].id, DYSCO_OUT, packet,
+			(uint32_t)n);
+}
+
+static void a_session_gets_its_chain(void **state)
+{
+	(void)state;
+	fake->listening = true;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	assert_int_equal(fake->injected, 1);
+	assert_int_equal(fake->sent_kind, DYSCO_ACT_SEND);
+	assert_string_equal(json_string_value(json_object_get(fake->last_event, "event")),
+			    "session_started");
+	expect("session list", "sessions/0/role", "\"first\"");
+	expect("session list", "sessions/0/session/src", "\"10.0.0.1:4000\"");
+	expect("session list", "sessions/0/peer_right", "\"10.0.0.2\"");
+	expect("session list state syn_sent policy http host web peer 10.0.0.2", "total", "1");
+	expect("session list state established", "total", "0");
+	expect("session list host lan", "total", "0");
+	expect("session list limit 0", "sessions", "[]");
+	expect("session list limit 0", "total", "1");
+	expect("session show 10.0.0.1:4000 10.9.0.1:80", "sessions/0/chain/1/address",
+	       "\"10.0.0.3\"");
+	expect("session show 10.9.0.1:80 10.0.0.1:4000", "sessions/0/legs/0/side", "\"right\"");
+	expect("session why 10.0.0.1:4000 10.9.0.1:80", "policy", "\"http\"");
+	expect("policy list", "policies/0/matched", "1");
+	expect("policy list", "policies/0/sessions", "1");
+	expect("box list", "boxes/0/sessions", "1");
+}
+
+static void a_session_is_found_by_its_id(void **state)
+{
+	json_t *answer, *id;
+	char line[64];
+
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	send_syn("10.0.0.1:4001", "10.9.0.1:80");
+	answer = fake_agent_ask(fake, "session list");
+	id = json_object_get(json_array_get(json_object_get(answer, "sessions"), 0), "id");
+	snprintf(line, sizeof(line), "session show %.6s", json_string_value(id));
+	json_decref(answer);
+	expect(line, "sessions/0/role", "\"first\"");
+	expect(line, "sessions/1", "nothing");
+}
+
+static void other_sessions_pass(void **state)
+{
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:22");
+	assert_int_equal(fake->sent_kind, DYSCO_ACT_PASS);
+	expect("session list", "total", "0");
+}
+
+static void a_trace_ends_without_answers(void **state)
+{
+	json_t *hops;
+
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	assert_null(fake_agent_ask(fake, "session trace 10.0.0.1:4000 10.9.0.1:80"));
+	dysco_agent_tick(&fake->agent, dysco_now_ns() + 2000000000u);
+	hops = json_object_get(fake->last_answer, "hops");
+	assert_int_equal(json_array_size(hops), 4);
+	assert_true(json_is_true(json_object_get(json_array_get(hops, 0), "answered")));
+	assert_true(json_is_false(json_object_get(json_array_get(hops, 2), "answered")));
+	assert_true(json_is_false(json_object_get(fake->last_answer, "complete")));
+}
+
+static void a_client_that_left_gets_no_trace(void **state)
+{
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	assert_null(fake_agent_ask(fake, "session trace 10.0.0.1:4000 10.9.0.1:80"));
+	dysco_trace_forget(&fake->agent, fake);
+	dysco_agent_tick(&fake->agent, dysco_now_ns() + 2000000000u);
+	assert_null(fake->last_answer);
+}
+
+static void traces_are_bounded(void **state)
+{
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	for (int i = 0; i < DYSCO_TRACES_MAX; i++) {
+		assert_null(fake_agent_ask(fake, "session trace 10.0.0.1:4000 10.9.0.1:80"));
+	}
+	expect_refused("session trace 10.0.0.1:4000 10.9.0.1:80", "limit");
+}
+
+/* ---- reload and restart ---- */
+
+static int reload(const char *text)
+{
+	struct dysco_config *base = dysco_config_new(fake->agent.ids);
+	struct dysco_conf_error error;
+
+	assert_non_null(base);
+	if (dysco_config_read(base, "test.conf", text, strlen(text), &error) != 0 ||
+	    dysco_agent_reload(&fake->agent, base, &error) != 0) {
+		dysco_config_free(base);
+		return -1;
+	}
+	return 0;
+}
+
+static void run_time_changes_survive_a_reload(void **state)
+{
+	(void)state;
+	expect_done("box add fw2 10.0.0.9");
+	expect_done("policy add ssh via fw2 filter tcp dst port 22");
+	expect_done("policy remove http");
+	assert_int_equal(reload(config), 0);
+	expect("policy list", "policies/0/name", "\"ssh\"");
+	expect("policy list", "policies/1", "nothing");
+}
+
+static void what_no_longer_fits_is_forgotten(void **state)
+{
+	(void)state;
+	expect_done("policy add ssh via ids1 filter tcp dst port 22");
+	assert_int_equal(reload("host web address 10.0.0.1\nattach nic eth0 host web\n"), 0);
+	expect("policy list", "policies", "[]");
+	assert_int_equal(fake->agent.journal->count, 0);
+	assert_int_equal(fake->detached, 1);
+}
+
+static void a_reload_is_all_or_nothing(void **state)
+{
+	(void)state;
+	fake->refuse_classifier = true;
+	assert_int_equal(reload("host web address 10.0.0.1\n"), -1);
+	fake->refuse_classifier = false;
+	expect("policy list", "policies/0/name", "\"http\"");
+	expect("status", "attachments/1/interface", "\"eth1\"");
+}
+
+static void a_change_and_its_undoing_leave_no_trace(void **state)
+{
+	(void)state;
+	expect_done("box add fw2 10.0.0.9");
+	expect_done("policy add ssh via fw2 filter tcp dst port 22");
+	expect_done("policy replace ssh via fw filter tcp dst port 22");
+	expect_done("box remove fw2");
+	assert_int_equal(fake->agent.journal->count, 1);
+	expect_done("policy remove ssh");
+	assert_int_equal(fake->agent.journal->count, 0);
+	/* what the file says must stay removed */
+	expect_done("policy remove http");
+	expect_done("detach eth1 netns ns1");
+	assert_int_equal(fake->agent.journal->count, 2);
+}
+
+static void counts_go_with_a_policys_name(void **state)
+{
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	expect_done("policy add first priority 900 filter tcp dst port 1");
+	expect("policy list", "policies/1/matched", "1");
+	expect("policy list", "policies/0/matched", "0");
+}
+
+static void an_interface_that_comes_later_is_attached_then(void **state)
+{
+	(void)state;
+	fake->refuse_attach = true;
+	assert_int_equal(reload("host web address 10.0.0.1\nattach nic eth3 host web\n"), 0);
+	expect("status", "attachments/0/up", "false");
+	fake->refuse_attach = false;
+	dysco_agent_check_attachments(&fake->agent);
+	expect("status", "attachments/0/up", "true");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(status_tells_what_is_there),
+	    TEST(lists_tell_what_is_configured),
+	    TEST(a_policy_can_be_tried),
+	    TEST(nonsense_is_refused),
+	    TEST(changes_are_made_at_run_time),
+	    TEST(a_refused_change_leaves_everything),
+	    TEST(a_session_gets_its_chain),
+	    TEST(a_session_is_found_by_its_id),
+	    TEST(other_sessions_pass),
+	    TEST(a_trace_ends_without_answers),
+	    TEST(a_client_that_left_gets_no_trace),
+	    TEST(traces_are_bounded),
+	    TEST(run_time_changes_survive_a_reload),
+	    TEST(what_no_longer_fits_is_forgotten),
+	    TEST(a_reload_is_all_or_nothing),
+	    TEST(a_change_and_its_undoing_leave_no_trace),
+	    TEST(counts_go_with_a_policys_name),
+	    TEST(an_interface_that_comes_later_is_attached_then),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
