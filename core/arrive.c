@@ -254,8 +254,8 @@ static void plain_syn(struct dysco_core *core, struct dysco_work *w)
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 
 	if (slot != DYSCO_NO_SLOT && leg->role != DYSCO_ROLE_FIRST &&
-	    (dysco_leg_is_over(leg) ||
-	     (dysco_leg_is_embryonic(leg) && dysco_cold_at(core, slot)->isn == w->p.seq))) {
+	    (dysco_leg_is_over(leg) || (!(leg->run[DYSCO_IN].seen & DYSCO_SEEN_CONFIRM) &&
+					dysco_cold_at(core, slot)->isn == w->p.seq))) {
 		dysco_leg_retire(core, w->now_ns, slot);
 	}
 	if (w->p.payload_bytes > 0) {
