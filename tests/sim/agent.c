@@ -284,6 +284,16 @@ static uint32_t leg_of_flow(const struct sim_agent *a, const struct sim_flow *fl
 	return DYSCO_NO_SLOT;
 }
 
+/* All that use or used the five-tuple may see the traces. */
+static void disturb(struct sim_world *w, const struct dysco_tuple *tuple)
+{
+	for (uint8_t i = 0; i < w->n_flows; i++) {
+		if (dysco_tuple_equal(&w->flows[i].tuple, tuple)) {
+			w->flows[i].disturbed = true;
+		}
+	}
+}
+
 void sim_agent_kill(struct sim_world *w, uint8_t flow)
 {
 	uint8_t first = (uint8_t)sim_random(w, w->n_agents);
@@ -296,6 +306,7 @@ void sim_agent_kill(struct sim_world *w, uint8_t flow)
 		if (!a->alive || slot == DYSCO_NO_SLOT) {
 			continue;
 		}
+		disturb(w, &w->flows[flow].tuple);
 		sim_say(w, "agent %u kills flow %u", agent, flow);
 		if (dysco_core_kill(&a->core, w->now_ns, slot, &w->actions)) {
 			answered(w, agent, NULL);

@@ -93,7 +93,8 @@ static void spoil_translated(struct sim_world *w, struct sim_packet *packet, str
 	} else if (is(w, SIM_MUTANT_GROW) && s->payload_bytes) {
 		memset(payload + s->payload_bytes, 0, 4);
 		rewrite_with(packet, s, payload, (uint16_t)(s->payload_bytes + 4));
-	} else if (is(w, SIM_MUTANT_FLIP_DATA) && s->payload_bytes > 3) {
+	} else if (is(w, SIM_MUTANT_FLIP_DATA) && packet->direction == DYSCO_OUT &&
+		   s->payload_bytes > 3) {
 		payload[3] ^= 0x10;
 		rewrite_with(packet, s, payload, s->payload_bytes);
 	} else if (is(w, SIM_MUTANT_WRONG_PORT) && sim_chance(w, 100)) {

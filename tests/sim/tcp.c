@@ -368,6 +368,19 @@ static struct sim_conn *conn_of(struct sim_world *w, uint8_t node, const struct 
 	return NULL;
 }
 
+bool sim_tcp_knows(const struct sim_world *w, uint8_t node, const struct dysco_tuple *tuple)
+{
+	struct dysco_tuple own = dysco_tuple_reverse(tuple);
+
+	for (uint8_t i = 0; i < w->n_conns; i++) {
+		if (w->conns[i].node == node && w->conns[i].state != SIM_TCP_CLOSED &&
+		    dysco_tuple_equal(&w->conns[i].tuple, &own)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void sim_tcp_receive(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 {
 	struct sim_segment s;

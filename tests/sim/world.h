@@ -383,6 +383,8 @@ void sim_stack_refuse(struct sim_world *w, uint8_t node, const struct sim_packet
 /* ---- tcp.c ---- */
 void sim_tcp_open(struct sim_world *w, uint8_t flow);
 void sim_tcp_receive(struct sim_world *w, uint8_t node, struct sim_packet *packet);
+/* An open connection of this node gets what bears this five-tuple. */
+bool sim_tcp_knows(const struct sim_world *w, uint8_t node, const struct dysco_tuple *tuple);
 void sim_tcp_timer(struct sim_world *w, uint8_t conn);
 
 /* ---- check.c ---- */
