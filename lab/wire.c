@@ -37,6 +37,7 @@ struct frame {
 	struct frame *next;
 	uint64_t due_ns;
 	uint32_t behind;
+	struct wire_counters *counters;
 	size_t bytes;
 	uint8_t data[];
 };
@@ -49,7 +50,8 @@ struct direction {
 	struct frame *held;
 	uint32_t waiting;
 	uint64_t last_due_ns;
-	struct wire_counters counters;
+	struct wire_counters
+	    counters[2]; /* [1]: of the link's own frames, wire_frame_is_chatter() */
 };
 
 struct wire {
@@ -76,12 +78,12 @@ static void seed_streams(struct wire *w, uint64_t seed)
 	}
 }
 
-static void send_frame(struct direction *d, const struct frame *f)
+static void send_frame(const struct direction *d, const struct frame *f)
 {
 	if (write(d->out, f->data, f->bytes) == (ssize_t)f->bytes) {
-		d->counters.sent++;
+		f->counters->sent++;
 	} else {
-		d->counters.failed++;
+		f->counters->failed++;
 	}
 }
 
@@ -104,16 +106,16 @@ static void release_held(struct direction *d)
 	}
 }
 
-static void enqueue(struct direction *d, const struct wire *w, size_t bytes, uint64_t due_ns,
-		    uint32_t behind)
+static void enqueue(struct direction *d, const struct wire *w, struct wire_counters *c,
+		    size_t bytes, uint64_t due_ns, uint32_t behind)
 {
 	struct frame *f = malloc(sizeof(*f) + bytes);
 
 	if (!f) {
-		d->counters.overflow++;
+		c->overflow++;
 		return;
 	}
-	*f = (struct frame){NULL, due_ns, behind, bytes};
+	*f = (struct frame){NULL, due_ns, behind, c, bytes};
 	memcpy(f->data, w->buffer, bytes);
 	d->waiting++;
 	*d->tail = f;
@@ -125,27 +127,28 @@ static void accept_frame(struct wire *w, int index, size_t bytes, uint64_t now)
 	const size_t header = sizeof(struct virtio_net_hdr);
 	struct direction *d = &w->direction[index];
 	bool chatter = wire_frame_is_chatter(w->buffer + header, bytes - header);
+	struct wire_counters *c = &d->counters[chatter];
 	struct wire_fate fate =
 	    wire_fate_draw(chatter ? &d->chatter : &d->random, &w->settings[index]);
 	uint64_t due = now + (uint64_t)fate.delay_us * 1000;
 
-	d->counters.received++;
+	c->received++;
 	if (fate.lost) {
-		d->counters.lost++;
+		c->lost++;
 		return;
 	}
 	if (d->waiting >= w->settings[index].queue) {
-		d->counters.overflow++;
+		c->overflow++;
 		return;
 	}
 	/* Jitter alone never lets a frame overtake another. */
 	due = due > d->last_due_ns ? due : d->last_due_ns;
 	d->last_due_ns = due;
-	d->counters.reordered += fate.behind > 0;
-	enqueue(d, w, bytes, due, fate.behind);
+	c->reordered += fate.behind > 0;
+	enqueue(d, w, c, bytes, due, fate.behind);
 	if (fate.duplicated) {
-		d->counters.duplicated++;
-		enqueue(d, w, bytes, due, 0);
+		c->duplicated++;
+		enqueue(d, w, c, bytes, due, 0);
 	}
 }
 
@@ -160,7 +163,7 @@ static void receive_frames(struct wire *w, int index, uint64_t now)
 			return;
 		}
 		if ((size_t)n <= sizeof(struct virtio_net_hdr) || (size_t)n > sizeof(w->buffer)) {
-			d->counters.failed++;
+			d->counters[0].failed++;
 			continue;
 		}
 		accept_frame(w, index, (size_t)n, now);
@@ -231,7 +234,7 @@ static void count_socket_drops(struct direction *d)
 	socklen_t bytes = sizeof(stats);
 
 	if (getsockopt(d->in, SOL_PACKET, PACKET_STATISTICS, &stats, &bytes) == 0) {
-		d->counters.overflow += stats.tp_drops;
+		d->counters[0].overflow += stats.tp_drops;
 	}
 }
 
@@ -241,7 +244,7 @@ static void report(FILE *out, struct wire *w)
 	for (int i = 0; i < 2; i++) {
 		struct direction *d = &w->direction[i];
 		const struct wire_settings *s = &w->settings[i];
-		const struct wire_counters *c = &d->counters;
+		const struct wire_counters *c = &d->counters[0];
 
 		count_socket_drops(d);
 		fprintf(out,
@@ -249,12 +252,13 @@ static void report(FILE *out, struct wire *w)
 			"\"duplicate_ppm\": %u, \"reorder_ppm\": %u, \"queue\": %u, "
 			"\"waiting\": %u, \"received\": %llu, \"sent\": %llu, \"lost\": %llu, "
 			"\"duplicated\": %llu, \"reordered\": %llu, \"overflow\": %llu, "
-			"\"failed\": %llu}",
+			"\"failed\": %llu, \"chatter\": %llu}",
 			i ? ", " : "", s->delay_us, s->jitter_us, s->loss_ppm, s->duplicate_ppm,
 			s->reorder_ppm, s->queue, d->waiting, (unsigned long long)c->received,
 			(unsigned long long)c->sent, (unsigned long long)c->lost,
 			(unsigned long long)c->duplicated, (unsigned long long)c->reordered,
-			(unsigned long long)c->overflow, (unsigned long long)c->failed);
+			(unsigned long long)c->overflow, (unsigned long long)c->failed,
+			(unsigned long long)d->counters[1].received);
 	}
 	fputs("]}\n", out);
 }
