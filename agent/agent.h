@@ -63,7 +63,7 @@ struct dysco_agent {
 	struct dysco_attached attached[DYSCO_ATTACHMENTS_MAX];
 	struct dysco_trace *traces[DYSCO_TRACES_MAX];
 	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
-	uint64_t ports_looked_up_ns, attachments_checked_ns;
+	uint64_t ports_looked_up_ns, attachments_checked_ns, ids_pruned_ns;
 	bool state_changed; /* run-time changes to be stored; the storing side clears it */
 	struct dysco_journal *journal;
 };
@@ -94,6 +94,9 @@ int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
 		       struct dysco_conf_error *error);
 /* Makes attachments whose interface came (back), notes those that went. */
 void dysco_agent_check_attachments(struct dysco_agent *agent);
+
+/* ---- prune.c ---- */
+void dysco_agent_prune_ids(struct dysco_agent *agent);
 
 /* ---- glue.c ---- */
 /* Punted packets, up to `budget`; true when more may be waiting. */

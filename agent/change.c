@@ -306,18 +306,6 @@ void dysco_agent_check_attachments(struct dysco_agent *agent)
 	}
 }
 
-static bool attachment_has_legs(const struct dysco_agent *agent, uint16_t id)
-{
-	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
-		const struct dysco_leg *leg = &agent->core.table->legs[slot];
-
-		if (leg->mode != DYSCO_MODE_FREE && leg->attachment == id) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Attachments of an earlier run that nobody wants any more: their programs must not go on. */
 static void detach_leftovers(struct dysco_agent *agent)
 {
@@ -333,9 +321,6 @@ static void detach_leftovers(struct dysco_agent *agent)
 		snprintf(a.netns, sizeof(a.netns), "%s", known->netns);
 		detach(agent, &a);
 		agent->system->ports_release(agent->system->context, a.netns);
-		if (!attachment_has_legs(agent, id)) {
-			dysco_ids_forget_attachment(agent->ids, id);
-		}
 	}
 }
 
@@ -357,6 +342,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 		return -1;
 	}
 	detach_leftovers(agent);
+	dysco_agent_prune_ids(agent);
 	agent->state_changed = true;
 	return 0;
 }

@@ -168,7 +168,7 @@ static const struct question *find_question(const struct dysco_words *words)
 static json_t *answer_question(struct request *r, const struct question *q)
 {
 	if (r->words.count < q->min || r->words.count > q->max) {
-		dysco_conf_fail(&r->error, "syntax", "see dysco(8)",
+		dysco_conf_fail(&r->error, "syntax", "see dysco(1)",
 				"%s%s%s: wrong number of words", q->word, q->verb ? " " : "",
 				q->verb ? q->verb : "");
 		return NULL;
@@ -191,7 +191,7 @@ static json_t *answer_line(struct request *r, const char *line, size_t bytes)
 		return NULL;
 	}
 	if (r->words.count == 0) {
-		dysco_conf_fail(&r->error, "syntax", "see dysco(8)", "the request is empty");
+		dysco_conf_fail(&r->error, "syntax", "see dysco(1)", "the request is empty");
 		return NULL;
 	}
 	question = find_question(&r->words);

@@ -12,6 +12,7 @@
 
 #define SCAN_SLOTS	  4096 /* legs looked at in one call of the core */
 #define PORTS_INTERVAL_NS (3 * 1000000000ull)
+#define PRUNE_INTERVAL_NS (60 * 1000000000ull)
 #define CHECK_INTERVAL_NS 1000000000ull
 #define ROUNDS_A_TICK	  64 /* calls of the core a tick: the rest waits for the next */
 
@@ -146,5 +147,9 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 	if (now_ns - agent->attachments_checked_ns >= CHECK_INTERVAL_NS) {
 		agent->attachments_checked_ns = now_ns;
 		dysco_agent_check_attachments(agent);
+	}
+	if (now_ns - agent->ids_pruned_ns >= PRUNE_INTERVAL_NS) {
+		agent->ids_pruned_ns = now_ns;
+		dysco_agent_prune_ids(agent);
 	}
 }

@@ -139,7 +139,7 @@ static int fail_unknown(const struct dysco_words *words, enum dysco_conf_source 
 		    error, "unknown_command", "change the file and reload: systemctl reload dyscod",
 		    "'%.60s' can only be set in the configuration file", words->word[0]);
 	}
-	return dysco_conf_fail(error, "unknown_command", "see dyscod.conf(5)",
+	return dysco_conf_fail(error, "unknown_command", "see dysco.conf(5)",
 			       "'%.60s' is not a statement", words->count ? words->word[0] : "");
 }
 
@@ -242,7 +242,7 @@ int dysco_config_read(struct dysco_config *config, const char *name, const char 
 	int result = dysco_words_read(name, text, bytes, read_statement, &r, wrong, sizeof(wrong));
 
 	if (result < 0) {
-		return dysco_conf_fail(error, "syntax", "see dyscod.conf(5)", "%.500s", wrong);
+		return dysco_conf_fail(error, "syntax", "see dysco.conf(5)", "%.500s", wrong);
 	}
 	return result == 0 ? 0 : -1;
 }

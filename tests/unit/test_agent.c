@@ -382,6 +382,21 @@ static void an_interface_that_comes_later_is_attached_then(void **state)
 	expect("status", "attachments/0/up", "true");
 }
 
+static void numbers_are_kept_while_a_session_bears_them(void **state)
+{
+	const struct dysco_id_attachment *known = fake->agent.ids->attachments;
+	uint16_t eth0 = fake->agent.config->attachments[0].id;
+	uint16_t eth1 = fake->agent.config->attachments[1].id;
+
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	expect_done("detach eth0");
+	expect_done("detach eth1 netns ns1");
+	dysco_agent_prune_ids(&fake->agent);
+	assert_int_equal(known[eth0].id, eth0);
+	assert_int_equal(known[eth1].id, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -404,6 +419,7 @@ int main(void)
 	    TEST(a_reload_is_all_or_nothing),
 	    TEST(a_change_and_its_undoing_leave_no_trace),
 	    TEST(counts_go_with_a_policys_name),
+	    TEST(numbers_are_kept_while_a_session_bears_them),
 	    TEST(an_interface_that_comes_later_is_attached_then),
 	};
 
