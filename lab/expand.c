@@ -303,8 +303,11 @@ static int find_end(struct lab *lab, int open, int last, int *other)
 
 		if (begins(line, "repeat") || begins(line, "if")) {
 			depth++;
-		} else if (begins(line, "end") && --depth == 0) {
-			return i;
+		} else if (begins(line, "end")) {
+			depth--;
+			if (depth == 0) {
+				return i;
+			}
 		} else if (begins(line, "else") && depth == 1) {
 			if (*other >= 0 || begins(&lab->lines[open], "repeat")) {
 				return lab_fail(lab, line->where, "this else belongs to no if");
@@ -314,6 +317,19 @@ static int find_end(struct lab *lab, int open, int last, int *other)
 	}
 	return lab_fail(lab, lab->lines[open].where, "%s without end",
 			lab->lines[open].words.word[0]);
+}
+
+/* Called for each statement and each repetition: what a small file can grow to is bounded. */
+static int within_limits(struct lab *lab, const char *where, int depth)
+{
+	if (depth > DEPTH_MAX) {
+		return lab_fail(lab, where, "more than %d blocks in each other", DEPTH_MAX);
+	}
+	if (++lab->executed > LAB_EXECUTED_MAX || lab->used_bytes > LAB_TEXT_BYTES) {
+		return lab_fail(lab, where, "more than %d statements and repetitions, or %u MiB",
+				LAB_EXECUTED_MAX, LAB_TEXT_BYTES >> 20);
+	}
+	return 0;
 }
 
 static int repeat(struct lab *lab, const struct lab_line *line, int first, int last, int depth)
@@ -334,6 +350,9 @@ static int repeat(struct lab *lab, const struct lab_line *line, int first, int l
 	for (long i = from; i <= to; i++) {
 		/* What a repetition declares inside ends with it, except `let` of a known name. */
 		lab->n_vars = n_vars;
+		if (within_limits(lab, line->where, depth)) {
+			return -1;
+		}
 		if (!push_var(lab, line->where, line->words.word[1], lab_format(lab, "%ld", i)) ||
 		    lab_execute(lab, first, last, depth + 1)) {
 			return -1;
@@ -367,11 +386,8 @@ int lab_execute(struct lab *lab, int first, int last, int depth)
 		struct lab_line line;
 		int other = -1, end;
 
-		if (++lab->executed > LAB_EXECUTED_MAX || depth > DEPTH_MAX) {
-			return lab_fail(lab, raw->where,
-					"more than %d statements or %d blocks in "
-					"each other",
-					LAB_EXECUTED_MAX, DEPTH_MAX);
+		if (within_limits(lab, raw->where, depth)) {
+			return -1;
 		}
 		if (expand_line(lab, raw, &line)) {
 			return -1;

@@ -27,8 +27,9 @@
 #define LAB_LINKS_MAX	 512
 #define LAB_AGENTS_MAX	 64
 #define LAB_STEPS_MAX	 1024
-#define LAB_LINES_MAX	 4096  /* logical lines of a file */
-#define LAB_EXECUTED_MAX 20000 /* statements, repetitions counted */
+#define LAB_LINES_MAX	 4096	     /* logical lines of a file */
+#define LAB_EXECUTED_MAX 20000	     /* statements, repetitions counted */
+#define LAB_TEXT_BYTES	 (64u << 20) /* what a file may grow to */
 #define LAB_VARS_MAX	 64
 #define LAB_NODE_BYTES	 16 /* a node's name is also the default name of interfaces (IFNAMSIZ) */
 #define LAB_NAME_BYTES	 33
@@ -138,6 +139,7 @@ struct lab {
 	const char *file;
 	char error[1024];
 	struct lab_chunk *chunks;
+	size_t used_bytes;
 
 	int n_lines, executed;
 	struct lab_line lines[LAB_LINES_MAX];
@@ -187,6 +189,7 @@ int lab_parse(struct lab *lab, const struct lab_line *line);
 struct lab_node *lab_find_node(struct lab *lab, const char *name);
 bool lab_name_ok(const char *name, size_t max_bytes);
 bool lab_address_ok(const char *text, bool with_bits);
+int lab_check_mtu(struct lab *lab, const char *where, const char *value);
 /* parse_link.c */
 int lab_parse_link(struct lab *lab, const struct lab_line *line);
 

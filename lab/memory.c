@@ -48,6 +48,7 @@ void *lab_alloc(struct lab *lab, size_t bytes)
 	}
 	chunk->next = lab->chunks;
 	lab->chunks = chunk;
+	lab->used_bytes += bytes;
 	return chunk->bytes;
 }
 

@@ -25,11 +25,20 @@ bool lab_name_ok(const char *name, size_t max_bytes)
 		   n;
 }
 
+/* BITS of an address of so many bits: digits, no sign, no leading zero. */
+static bool bits_ok(const char *text, long max)
+{
+	size_t n = strlen(text);
+
+	return n >= 1 && n <= 3 && strspn(text, "0123456789") == n && (text[0] != '0' || n == 1) &&
+	       strtol(text, NULL, 10) <= max;
+}
+
 bool lab_address_ok(const char *text, bool with_bits)
 {
 	const char *slash = strchr(text, '/');
 	size_t bytes = slash ? (size_t)(slash - text) : strlen(text);
-	char addr[INET6_ADDRSTRLEN], bits[16];
+	char addr[INET6_ADDRSTRLEN];
 	uint8_t binary[16];
 
 	if (bytes >= sizeof(addr) || (slash != NULL) != with_bits) {
@@ -37,17 +46,10 @@ bool lab_address_ok(const char *text, bool with_bits)
 	}
 	memcpy(addr, text, bytes);
 	addr[bytes] = '\0';
-	for (int family = 0; family < 2; family++) {
-		for (int i = 0; slash && i <= (family ? 128 : 32); i++) {
-			snprintf(bits, sizeof(bits), "%d", i);
-			if (strcmp(bits, slash + 1) == 0) {
-				return inet_pton(family ? AF_INET6 : AF_INET, addr, binary) == 1 ||
-				       (!family && inet_pton(AF_INET6, addr, binary) == 1);
-			}
-		}
+	if (inet_pton(AF_INET, addr, binary) == 1) {
+		return !slash || bits_ok(slash + 1, 32);
 	}
-	return !slash &&
-	       (inet_pton(AF_INET, addr, binary) == 1 || inet_pton(AF_INET6, addr, binary) == 1);
+	return inet_pton(AF_INET6, addr, binary) == 1 && (!slash || bits_ok(slash + 1, 128));
 }
 
 struct lab_node *lab_find_node(struct lab *lab, const char *name)
@@ -171,6 +173,12 @@ static int parse_route(struct lab *lab, const struct lab_line *line)
 	    !lab_address_ok(prefix, false)) {
 		return lab_fail(lab, line->where, "'%s' is not ADDRESS[/BITS] or default", prefix);
 	}
+	for (int i = 2; i < line->words.count; i++) {
+		if (strpbrk(line->words.word[i], " \t\n\r\"'\\#;") || !line->words.word[i][0]) {
+			return lab_fail(lab, line->where, "'%s' is no word for ip route",
+					line->words.word[i]);
+		}
+	}
 	lab->routes[lab->n_routes++] = (struct lab_route){
 	    line->where, node, lab_slice(lab, &line->words, 2, line->words.count)};
 	return 0;
@@ -212,6 +220,18 @@ static int parse_offload(struct lab *lab, const struct lab_line *line)
 			   &o->node);
 }
 
+int lab_check_mtu(struct lab *lab, const char *where, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (n == 0 || n > 5 || strspn(value, "0123456789") != n || atoi(value) < 68 ||
+	    atoi(value) > 65535) {
+		return lab_fail(lab, where, "mtu '%s' is not a number of bytes, 68 to 65535",
+				value);
+	}
+	return 0;
+}
+
 static int parse_set(struct lab *lab, const struct lab_line *line)
 {
 	const char *key = line->words.word[1], *value = line->words.word[2];
@@ -222,7 +242,7 @@ static int parse_set(struct lab *lab, const struct lab_line *line)
 	}
 	if (strcmp(key, "mtu") == 0) {
 		lab->mtu = value;
-		return 0;
+		return lab_check_mtu(lab, line->where, value);
 	}
 	return lab_fail(lab, line->where, "there is no setting '%s': congestion, mtu", key);
 }

@@ -104,7 +104,7 @@ static int parse_option(struct lab *lab, const struct lab_line *line, struct lab
 	}
 	if (strcmp(key, "mtu") == 0) {
 		link->mtu = value;
-		return 0;
+		return lab_check_mtu(lab, line->where, value);
 	}
 	if (strcmp(key, "rate") == 0) {
 		link->rate = value;
