@@ -280,6 +280,7 @@ static void segments_of_our_own_are_whole(void **state)
 		assert_int_equal(dysco_packet_option(&p, out, out + bytes, DYSCO_EXID_MARK),
 				 exid ? p.l4 + 20 : 0);
 		assert_int_equal(out[(i & 1) ? 7 : 8], 64);
+		assert_memory_equal(out, (i & 1) ? "\x60\0\0\0" : "\x45\0\0", (i & 1) ? 4 : 3);
 	}
 }
 
