@@ -427,8 +427,12 @@ void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 	} else if (dysco_leg_is_over(leg)) {
 		dysco_leg_retire(core, w->now_ns, slot); /* reuse in the other direction */
 		first_syn(core, w);
+	} else if (dysco_leg_is_embryonic(leg)) {
+		/* The loser of a simultaneous open was on its way when the winner took its place.
+		 */
+		dysco_drop(core, w, slot, DYSCO_REASON_SIMULTANEOUS);
 	} else {
-		dysco_forward(core, w, slot); /* simultaneous open within one chain */
+		dysco_forward(core, w, slot); /* let the peer's TCP judge it (RFC 5961) */
 	}
 }
 

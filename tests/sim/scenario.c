@@ -58,7 +58,7 @@ static void draw_network(struct sim_world *w)
 		w->reorder = (uint16_t)(50 + sim_random(w, 400));
 		sim_has(w, SIM_HAS_REORDER);
 	}
-	w->timeouts = (struct dysco_timeouts){60, 40, 30, 6};
+	w->timeouts = (struct dysco_timeouts){60, 40, 30, 10};
 }
 
 static uint8_t draw_length(struct sim_world *w)

@@ -8,7 +8,7 @@
 #define SIM_RTO_NS	 (300 * SIM_MS)
 #define SIM_RTO_MAX_NS	 (2400 * SIM_MS)
 #define SIM_TRIES	 12
-#define SIM_TIME_WAIT_NS (4 * SIM_S)
+#define SIM_TIME_WAIT_NS (8 * SIM_S)
 #define SIM_READ_NS	 (150 * SIM_MS)
 #define SIM_KEEP_NS	 (4 * SIM_S)
 
