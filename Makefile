@@ -33,7 +33,7 @@ format:
 
 # Longer than what `make check` does: minutes a target, SECONDS to choose.
 fuzz:
-	scripts/fuzz $(or $(SECONDS),300)
+	tests/fuzz/run $(or $(SECONDS),300)
 
 # Many more seeds in the simulator than `make check` runs: SEEDS to choose.
 soak: build
@@ -43,4 +43,4 @@ install: build
 	meson install -C $(BUILD)
 
 clean:
-	rm -rf build build-check build-asan
+	rm -rf build build-check
