@@ -10,11 +10,11 @@
 #include "agent/log.h"
 #include "rewrite/packet.h"
 
-#define SCAN_SLOTS	  4096 /* legs looked at in one call of the core */
+#define SCAN_SLOTS	  1024 /* legs looked at in one call of the core */
 #define PORTS_INTERVAL_NS (3 * 1000000000ull)
 #define PRUNE_INTERVAL_NS (60 * 1000000000ull)
 #define CHECK_INTERVAL_NS 1000000000ull
-#define ROUNDS_A_TICK	  64 /* calls of the core a tick: the rest waits for the next */
+#define SCAN_BUDGET_NS	  5000000 /* for the legs, a tick: the rest waits for the next */
 
 static bool is_injected(uint8_t kind)
 {
@@ -132,10 +132,11 @@ static void look_up_ports(struct dysco_agent *agent)
 
 void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 {
+	uint64_t started_ns = dysco_now_ns();
 	bool more = true;
 
 	agent->dp.ops->heartbeat(&agent->dp, now_ns);
-	for (int round = 0; more && round < ROUNDS_A_TICK; round++) {
+	while (more && dysco_now_ns() - started_ns < SCAN_BUDGET_NS) {
 		more = dysco_core_time_passed(&agent->core, now_ns, SCAN_SLOTS, &agent->actions);
 		dysco_agent_perform(agent, NULL);
 	}
