@@ -340,7 +340,7 @@ static int open_control(const char *path)
 		fprintf(stderr, "dysco lab wire: %s: too long for a socket\n", path);
 		return -1;
 	}
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	unlink(path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 8)) {
 		fprintf(stderr, "dysco lab wire: %s: %s\n", path, strerror(errno));

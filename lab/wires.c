@@ -26,7 +26,7 @@ static int ask(struct lab *lab, const char *path)
 		close(fd);
 		return lab_fail(lab, NULL, "%s: too long for a socket", path);
 	}
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		lab_fail(lab, NULL, "%s: %s", path, strerror(errno));
 		close(fd);
