@@ -154,15 +154,36 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 	return true;
 }
 
-/* An ICMP error about a packet we sent on a subsession: it speaks of the session now. */
+/*
+ * An ICMP error about a packet of a subsession speaks of the session from here
+ * on; one that leaves the host about a packet we delivered, of the subsession.
+ */
+static void map_icmp(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+		     struct dysco_copy *copy)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_tuple back = dysco_tuple_reverse(&leg->wire_tuple);
+
+	dysco_count(core, DYSCO_COUNTER_ICMP_MAPPED);
+	if (w->in->direction == DYSCO_OUT) {
+		dysco_edit_icmp(&copy->p, copy->data, copy->bytes, &back, &back.dst, &back.src);
+		dysco_emit(w, DYSCO_ACT_SEND, slot, copy);
+		return;
+	}
+	dysco_edit_icmp(&copy->p, copy->data, copy->bytes, &leg->host_tuple, NULL,
+			&leg->host_tuple.src);
+	dysco_emit(w, DYSCO_ACT_DELIVER, slot, copy);
+}
+
 static void icmp_arrived(struct dysco_core *core, struct dysco_work *w)
 {
-	struct dysco_tuple quoted = dysco_tuple_reverse(&w->p.tuple);
-	uint32_t slot = dysco_find(core, &quoted, w->in->host, DYSCO_IN);
+	enum dysco_direction direction = w->in->direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN;
+	struct dysco_tuple answer = dysco_tuple_reverse(&w->p.tuple);
+	uint32_t slot = dysco_find(core, &answer, w->in->host, direction);
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	struct dysco_copy copy;
 
-	if (slot == DYSCO_NO_SLOT || w->in->direction != DYSCO_IN) {
+	if (slot == DYSCO_NO_SLOT || leg->mode == DYSCO_MODE_PASS) {
 		dysco_pass(w, DYSCO_NO_SLOT);
 		return;
 	}
@@ -170,10 +191,7 @@ static void icmp_arrived(struct dysco_core *core, struct dysco_work *w)
 		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
 		return;
 	}
-	dysco_edit_icmp(&copy.p, copy.data, copy.bytes, &leg->host_tuple, NULL,
-			&leg->host_tuple.src);
-	dysco_count(core, DYSCO_COUNTER_ICMP_MAPPED);
-	dysco_emit(w, DYSCO_ACT_DELIVER, slot, &copy);
+	map_icmp(core, w, slot, &copy);
 }
 
 /* A packet that is no SYN: the datapath asked because of the leg's mode, or before it changed. */
