@@ -6,6 +6,7 @@ The boxes run a strict stateful firewall (be_liberal off, INVALID counted), so
 that each test also shows that Dysco keeps their view of TCP whole.
 """
 import socket
+import struct
 import unittest
 
 import peers
@@ -39,15 +40,18 @@ class OnStar(unittest.TestCase):
         for i, policy in enumerate(cls.policies):
             cls.lab.ask(cls.lab.agent_of("client"), f"policy add p{i} at client {policy}")
 
-    def both_families(self):
-        for version in (4, 6):
-            with self.subTest(ip=version):
-                yield version
+    def ask(self, statement):
+        return self.lab.ask(self.lab.agent_of("client"), statement)
+
+    def setUp(self):
+        self.listeners = {}
 
     def listen(self, port=80, version=4):
-        listener = self.lab.listen("server", port, version)
-        self.addCleanup(listener.close)
-        return listener
+        """The server's listener of this test on this port."""
+        if (port, version) not in self.listeners:
+            self.listeners[port, version] = self.lab.listen("server", port, version)
+            self.addCleanup(self.listeners[port, version].close)
+        return self.listeners[port, version]
 
     def pair(self, listener, source=None):
         pair = self.lab.pair(listener, source)
@@ -63,7 +67,7 @@ class Ends(OnStar):
         super().setUpClass()
         for box in cls.lab.boxes:
             cls.lab.sysctl(box, "net.netfilter.nf_conntrack_tcp_be_liberal", 0)
-            cls.lab.nft(box, f"table inet strict {{ {STRICT} }}")
+            cls.lab.nft(box, f"table inet strict {{\n{STRICT}\n}}\n")
 
     def tearDown(self):
         for box in self.lab.boxes:
@@ -79,19 +83,21 @@ class Ends(OnStar):
         self.assertEqual(peers.read_to_end(first), b"")
 
     def test_client_closes_first(self):
-        for version in self.both_families():
-            pair = self.pair(self.listen(80, version))
-            self.lab.went_through(pair)
-            self.half_close(pair.client, pair.server)
-            pair.close()
-            self.lab.nothing_left()
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                pair = self.pair(self.listen(80, version))
+                self.lab.went_through(pair)
+                self.half_close(pair.client, pair.server)
+                pair.close()
+                self.lab.nothing_left()
 
     def test_server_closes_first(self):
-        for version in self.both_families():
-            pair = self.pair(self.listen(80, version))
-            self.half_close(pair.server, pair.client)
-            pair.close()
-            self.lab.nothing_left()
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                pair = self.pair(self.listen(80, version))
+                self.half_close(pair.server, pair.client)
+                pair.close()
+                self.lab.nothing_left()
 
     def test_half_closed_is_shown(self):
         pair = self.pair(self.listen())
@@ -111,62 +117,65 @@ class Ends(OnStar):
         self.lab.nothing_left()
 
     def test_abort(self):
-        for version in self.both_families():
-            listener = self.listen(80, version)
-            for aborting, other in (("client", "server"), ("server", "client")):
-                pair = self.pair(listener)
-                pair.ping()
-                reset = self.lab.counter("client", "sessions_ended")
-                peers.reset(getattr(pair, aborting))
-                with self.assertRaises(ConnectionResetError):
-                    peers.read_to_end(getattr(pair, other))
-                peers.eventually(lambda: self.lab.counter("client", "sessions_ended") > reset, "end not noticed")
-            self.lab.nothing_left()
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                listener = self.listen(80, version)
+                for aborting, other in (("client", "server"), ("server", "client")):
+                    pair = self.pair(listener)
+                    pair.ping()
+                    reset = self.lab.count("client", "sessions_ended")
+                    peers.reset(getattr(pair, aborting))
+                    with self.assertRaises(ConnectionResetError):
+                        peers.read_to_end(getattr(pair, other))
+                    peers.eventually(lambda: self.lab.count("client", "sessions_ended") > reset, "end not noticed")
+                self.lab.nothing_left()
 
     def test_time_wait_and_reuse(self):
         """The same five-tuple again at once: after FINs, after RSTs, and without its policy in between."""
-        for version in self.both_families():
-            listener = self.listen(80, version)
-            source = (self.lab.address("client", version), 40000 + version)
-            for end in ("fin", "rst", "fin", "fin"):
-                pair = self.pair(listener, source)
-                self.lab.went_through(pair)
-                pair.ping()
-                if end == "fin":  # TIME_WAIT stays with the server, which takes a new SYN in it
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                listener = self.listen(80, version)
+                source = (self.lab.address("client", version), 40000 + version)
+                for end in ("fin", "rst", "fin", "fin"):
+                    pair = self.pair(listener, source)
+                    self.lab.went_through(pair)
+                    pair.ping()
+                    if end == "fin":  # TIME_WAIT stays with the server, which takes a new SYN in it
+                        pair.server.shutdown(socket.SHUT_WR)
+                        self.assertEqual(peers.read_to_end(pair.client), b"")
+                        pair.client.close()
+                        self.assertEqual(peers.read_to_end(pair.server), b"")
+                        pair.server.close()
+                    else:
+                        peers.reset(pair.client)
+                        with self.assertRaises(ConnectionResetError):
+                            peers.read_to_end(pair.server)
+
+    def test_reuse_without_policy_between(self):
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                listener = self.listen(81, version)
+                source = (self.lab.address("client", version), 41000 + version)
+                self.ask("policy add between via fw1,fw2 priority 200 filter tcp dst port 81")
+                self.ask("policy replace p0 at client via fw1,fw2 filter tcp dst port 80")
+                for chained in (True, False, True, False):
+                    if chained:
+                        self.ask("policy replace between via fw1,fw2 priority 200 filter tcp dst port 81")
+                    else:
+                        self.ask("policy remove between")
+                    pair = self.pair(listener, source)
+                    pair.ping()
+                    peers.bulk(pair, 1 << 20)
+                    if chained:
+                        self.lab.went_through(pair)
+                    else:
+                        self.assertIn((self.lab.at("fw1", pair) or {"state": None})["state"], (None, "dead", "time_wait", "reset"))
                     pair.server.shutdown(socket.SHUT_WR)
                     self.assertEqual(peers.read_to_end(pair.client), b"")
                     pair.client.close()
                     self.assertEqual(peers.read_to_end(pair.server), b"")
                     pair.server.close()
-                else:
-                    peers.reset(pair.client)
-                    with self.assertRaises(ConnectionResetError):
-                        peers.read_to_end(pair.server)
-
-    def test_reuse_without_policy_between(self):
-        for version in self.both_families():
-            listener = self.listen(81, version)
-            source = (self.lab.address("client", version), 41000 + version)
-            self.lab.ask("client", "policy add between via fw1,fw2 priority 200 filter tcp dst port 81")
-            self.lab.ask("client", "policy replace p0 at client via fw1,fw2 filter tcp dst port 80")
-            for chained in (True, False, True, False):
-                if chained:
-                    self.lab.ask("client", "policy replace between via fw1,fw2 priority 200 filter tcp dst port 81")
-                else:
-                    self.lab.ask("client", "policy remove between")
-                pair = self.pair(listener, source)
-                pair.ping()
-                peers.bulk(pair, 1 << 20)
-                if chained:
-                    self.lab.went_through(pair)
-                else:
-                    self.assertIn((self.lab.at("fw1", pair) or {"state": None})["state"], (None, "dead", "time_wait", "reset"))
-                pair.server.shutdown(socket.SHUT_WR)
-                self.assertEqual(peers.read_to_end(pair.client), b"")
-                pair.client.close()
-                self.assertEqual(peers.read_to_end(pair.server), b"")
-                pair.server.close()
-            self.lab.ask("client", "policy replace p0 at client via fw1,fw2 filter tcp dst portrange 80-99")
+                self.ask("policy replace p0 at client via fw1,fw2 filter tcp dst portrange 80-99")
 
     def test_strict_firewalls_see_whole_sessions(self):
         """Many sessions of all endings; tearDown looks at the counters."""
@@ -189,14 +198,15 @@ class Idle(OnStar):
     config = ("timeout linger 1", "timeout established 2", "timeout half-closed 1", "timeout embryonic 1")
 
     def test_established(self):
-        for version in self.both_families():
-            pair = self.pair(self.listen(80, version))
-            pair.ping()
-            for end in (pair.client, pair.server):
-                with self.assertRaises(ConnectionResetError):
-                    peers.read_to_end(end)
-            self.lab.nothing_left()
-            self.assertGreater(sum(self.lab.counter(agent, "expired_idle") for agent in self.lab.agents), 0)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                pair = self.pair(self.listen(80, version))
+                pair.ping()
+                for end in (pair.client, pair.server):
+                    with self.assertRaises(ConnectionResetError):
+                        peers.read_to_end(end)
+                self.lab.nothing_left()
+                self.assertGreater(sum(self.lab.counter(agent, "expired_idle") for agent in self.lab.agents), 0)
 
     def test_half_closed(self):
         pair = self.pair(self.listen())
@@ -209,7 +219,7 @@ class Idle(OnStar):
     def test_traffic_keeps_alive(self):
         """A session with a packet now and then outlives its idle time by far."""
         pair = self.pair(self.listen())
-        expired = self.lab.counter("fw1", "expired_idle")
+        expired = self.lab.count("fw1", "expired_idle")
         pings = 0
 
         def old_enough():
@@ -220,7 +230,7 @@ class Idle(OnStar):
 
         peers.eventually(old_enough, "session does not age")
         self.assertGreater(pings, 10)
-        self.assertEqual(self.lab.counter("fw1", "expired_idle"), expired)
+        self.assertEqual(self.lab.count("fw1", "expired_idle"), expired)
 
     def test_never_answered(self):
         """A box that drops every SYN: nothing reaches the server, nothing stays."""
@@ -230,11 +240,12 @@ class Idle(OnStar):
             peers.eventually(lambda: self.lab.sessions("fw1"), "SYN did not reach fw1")
             s.close()
             self.lab.nothing_left()
-        self.assertEqual(self.lab.counter("server", "sessions_joined"), self.joined_before)
-        self.assertGreater(self.lab.counter("client", "expired_embryonic"), 0)
+        self.assertEqual(self.lab.count("server", "sessions_joined"), self.joined_before)
+        self.assertGreater(self.lab.count("client", "expired_embryonic"), 0)
 
     def setUp(self):
-        self.joined_before = self.lab.counter("server", "sessions_joined")
+        super().setUp()
+        self.joined_before = self.lab.count("server", "sessions_joined")
 
 
 class Beginnings(OnStar):
@@ -247,6 +258,7 @@ class Beginnings(OnStar):
     )
     boxes = 3
     agentless = ("fw3",)
+    config = ("timeout linger 1", "timeout embryonic 4")
 
     @classmethod
     def setUpClass(cls):
@@ -254,26 +266,28 @@ class Beginnings(OnStar):
         cls.lab.boxes = ["fw1", "fw2"]
 
     def first_dropped(self, node, match, hook):
-        """Rules that drop every other packet of a kind, the first one first."""
-        return self.lab.rules(node, f"chain f {{ type filter hook {hook} priority 0; {match} numgen inc mod 2 0 drop; }}")
+        """Rules that drop the first packet of a kind, and no other."""
+        return self.lab.rules(node, f"chain f {{ type filter hook {hook} priority 0; {match} numgen inc mod 1000000 0 drop; }}")
 
     def test_syn_lost_on_the_link(self):
-        for version in self.both_families():
-            again = self.lab.counter("client", "syn_retransmitted")
-            with self.first_dropped("r", "tcp flags & (syn|ack) == syn", "forward"):
-                pair = self.pair(self.listen(80, version))
-                pair.ping()
-                self.lab.went_through(pair)
-            self.assertGreater(self.lab.counter("client", "syn_retransmitted"), again)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                again = self.lab.count("client", "syn_retransmitted")
+                with self.first_dropped("r", "tcp flags & (syn|ack) == syn", "forward"):
+                    pair = self.pair(self.listen(80, version))
+                    pair.ping()
+                    self.lab.went_through(pair)
+                self.assertGreater(self.lab.count("client", "syn_retransmitted"), again)
 
     def test_syn_lost_in_the_box(self):
-        for version in self.both_families():
-            again = self.lab.counter("client", "syn_retransmitted")
-            with self.first_dropped("fw1", "tcp flags & (syn|ack) == syn", "forward"):
-                pair = self.pair(self.listen(80, version))
-                pair.ping()
-                self.lab.went_through(pair)
-            self.assertGreater(self.lab.counter("client", "syn_retransmitted"), again)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                again = self.lab.count("client", "syn_retransmitted")
+                with self.first_dropped("fw1", "tcp flags & (syn|ack) == syn", "forward"):
+                    pair = self.pair(self.listen(80, version))
+                    pair.ping()
+                    self.lab.went_through(pair)
+                self.assertGreater(self.lab.count("client", "syn_retransmitted"), again)
 
     def test_syn_ack_lost(self):
         with self.first_dropped("fw2", "tcp flags & (syn|ack) == (syn|ack)", "forward"):
@@ -286,75 +300,81 @@ class Beginnings(OnStar):
             peers.connect(self.lab.netns("client"), self.lab.address("server", version), port)
 
     def test_refused_by_the_server(self):
-        for version in self.both_families():
-            refused = self.lab.counter("client", "refused")
-            self.refused(82, version)
-            peers.eventually(lambda: self.lab.counter("client", "refused") > refused, "refusal not counted")
-            self.lab.nothing_left()
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                refused = self.lab.count("client", "refused")
+                self.refused(82, version)
+                peers.eventually(lambda: self.lab.count("client", "refused") > refused, "refusal not counted")
+                self.lab.nothing_left()
 
     def test_refused_by_a_box(self):
-        for version in self.both_families():
-            self.listen(83, version)
-            with self.lab.rules("fw2", "chain f { type filter hook forward priority 0; tcp dport 83 reject with tcp reset; }"):
-                self.refused(83, version)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                self.listen(83, version)
+                with self.lab.rules("fw2", "chain f { type filter hook forward priority 0; tcp dport 83 reject with tcp reset; }"):
+                    self.refused(83, version)
         self.lab.nothing_left()
 
     def test_next_hop_refuses(self):
         """The next hop runs no agent: its stack answers RST."""
-        joined = self.lab.counter("server", "sessions_joined")
+        joined = self.lab.count("server", "sessions_joined")
         self.listen(86)
         self.refused(86)
-        self.assertEqual(self.lab.counter("server", "sessions_joined"), joined)
+        self.assertEqual(self.lab.count("server", "sessions_joined"), joined)
 
     def test_next_hop_refuses_fail_open(self):
-        bypassed = self.lab.counter("client", "bypass")
+        bypassed = self.lab.count("client", "bypass")
         pair = self.pair(self.listen(85))
         pair.ping()
         peers.bulk(pair, 1 << 20)
-        self.assertEqual(self.lab.counter("client", "bypass"), bypassed + 1)
+        self.assertEqual(self.lab.count("client", "bypass"), bypassed + 1)
 
     SILENCE = "chain f { type filter hook forward priority 0; ip daddr 10.0.13.2 drop; }"
 
     def test_next_hop_silent(self):
         self.listen(86)
         with self.lab.rules("r", self.SILENCE), self.lab.rules("server", "counter syn { }\nchain i { type filter hook input priority 0; tcp dport 86 counter name syn; }"):
-            again = self.lab.counter("client", "syn_retransmitted")
+            again = self.lab.count("client", "syn_retransmitted")
             s = peers.start_connect(self.lab.netns("client"), self.lab.address("server"), 86)
-            peers.eventually(lambda: self.lab.counter("client", "syn_retransmitted") > again, "no second SYN")
+            peers.eventually(lambda: self.lab.count("client", "syn_retransmitted") > again, "no second SYN")
             s.close()
             self.assertEqual(self.lab.nft_counter("server", "syn"), 0)
 
     def test_next_hop_silent_fail_open(self):
-        bypassed = self.lab.counter("client", "bypass")
+        bypassed = self.lab.count("client", "bypass")
         with self.lab.rules("r", self.SILENCE):
             pair = self.pair(self.listen(85))
             pair.ping()
-        self.assertEqual(self.lab.counter("client", "bypass"), bypassed + 1)
+        self.assertEqual(self.lab.count("client", "bypass"), bypassed + 1)
 
     def test_syn_cookies(self):
         self.lab.sysctl("server", "net.ipv4.tcp_syncookies", 2)
         self.addCleanup(self.lab.sysctl, "server", "net.ipv4.tcp_syncookies", 1)
-        for version in self.both_families():
-            pair = self.pair(self.listen(80, version))
-            self.lab.went_through(pair)
-            peers.bulk(pair, 1 << 20)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                pair = self.pair(self.listen(80, version))
+                self.lab.went_through(pair)
+                peers.bulk(pair, 1 << 20)
 
     def test_fast_open(self):
         """Data in the SYN arrives once, whether a cookie is asked for or not."""
         self.lab.sysctl("client", "net.ipv4.tcp_fastopen", 1)
         self.lab.sysctl("server", "net.ipv4.tcp_fastopen", 2)
-        for version in self.both_families():
-            listener = self.listen(80, version)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
-            with_data = 0
-            for _ in range(3):
-                with_data += self.fast_open(listener)
-            self.assertEqual(with_data, 2, "the first asks for the cookie, the others carry data")
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                listener = self.listen(80, version)
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
+                with_data = 0
+                for _ in range(3):
+                    with_data += self.fast_open(listener)
+                self.assertEqual(with_data, 2, "the first asks for the cookie, the others carry data")
 
     def fast_open(self, listener):
         """True when the data went in the SYN."""
         address, port = listener.getsockname()[:2]
         with peers.tcp(self.lab.netns("client"), address) as client:
+            client.settimeout(None)  # without a cookie the call waits for the handshake
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(peers.TIMEOUT), 0))
             client.sendto(b"early words", socket.MSG_FASTOPEN, (address, port))
             with listener.accept()[0] as server:
                 server.settimeout(peers.TIMEOUT)
@@ -403,15 +423,17 @@ class Data(OnStar):
         """Only a box has none: packets are split and joined between the hops."""
         self.addCleanup(self.lab.run, "fw1", "ethtool", "-K", "eth0", "tx", "on", "sg", "on", "tso", "on", "gso", "on", "gro", "on")
         self.lab.run("fw1", "ethtool", "-K", "eth0", "tx", "off", "sg", "off", "tso", "off", "gso", "off", "gro", "off")
-        for version in self.both_families():
-            self.transfer(version)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                self.transfer(version)
 
     def test_loss(self):
         lossy = "chain f { type filter hook forward priority 0; tcp flags & (syn|fin|rst) == 0 numgen random mod 100 0 counter name lost drop; }"
-        for version in self.both_families():
-            with self.lab.rules("r", "counter lost { }\n" + lossy):
-                self.transfer(version, 2 * BULK)
-                self.assertGreater(self.lab.nft_counter("r", "lost"), 0)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                with self.lab.rules("r", "counter lost { }\n" + lossy):
+                    self.transfer(version, 2 * BULK)
+                    self.assertGreater(self.lab.nft_counter("r", "lost"), 0)
 
     def test_options_off(self):
         """Without timestamps, without SACK, without window scaling, with loss."""
@@ -433,21 +455,26 @@ class SmallMtu(OnStar):
         return sum(self.lab.counter(agent, "icmp_mapped") for agent in self.lab.agents)
 
     def one_way(self, version, to_client):
+        for node in self.lab.nodes:  # what an earlier session has learnt
+            self.lab.run(node, "ip", "route", "flush", "cache")
+            self.lab.run(node, "ip", "-6", "route", "flush", "cache")
         before = self.mapped()
         pair = self.pair(self.listen(80, version))
         sender, receiver = (pair.server, pair.client) if to_client else (pair.client, pair.server)
         # What the handshake agreed on is the MTU of the ends' own links.
-        self.assertGreater(sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG), 1400 - 60)
+        self.assertGreater(sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG), 1400 - 40)
         peers.pump([peers.Flow(sender, receiver, BULK)])
         self.assertGreater(self.mapped(), before)
 
     def test_to_the_server(self):
-        for version in self.both_families():
-            self.one_way(version, False)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                self.one_way(version, False)
 
     def test_to_the_client(self):
-        for version in self.both_families():
-            self.one_way(version, True)
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                self.one_way(version, True)
 
 
 class SmallMtuOfPorts(SmallMtu):

@@ -135,7 +135,7 @@ class Lab:
     @contextlib.contextmanager
     def rules(self, node, body, family="inet", table="test"):
         """nft table `test` with this body, meanwhile."""
-        self.nft(node, f"table {family} {table} {{ {body} }}\n")
+        self.nft(node, f"table {family} {table} {{\n{body}\n}}\n")
         try:
             yield
         finally:
@@ -255,6 +255,10 @@ class Star(Lab):
 
     def agent_of(self, node):
         return "edge" if self.mode == "port" else node
+
+    def count(self, node, name):
+        """A counter of the agent that serves this node."""
+        return self.counter(self.agent_of(node), name)
 
     def address(self, node, version=4):
         return self.nodes[node].address(version)
