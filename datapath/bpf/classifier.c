@@ -16,15 +16,19 @@
 #include "datapath/bpf/classifier.h"
 #include "datapath/bpf/shared.h"
 
-#define A	     BPF_REG_7
-#define X	     BPF_REG_8
-#define L2	     BPF_REG_9
+#define A	   BPF_REG_7
+#define X	   BPF_REG_8
+#define L2	   BPF_REG_9
 
-#define HEAD_BYTES   40 /* every TCP packet has that much */
-#define STACK_WORD   (-8)
-#define STACK_HEAD   (STACK_WORD - HEAD_BYTES)
-#define STACK_M(i)   (STACK_HEAD - 4 * (BPF_MEMWORDS - (int)(i)))
-#define FAR	     0xffff /* offsets past it are past every IP packet's end */
+#define HEAD_BYTES 40 /* every TCP packet has that much */
+#define STACK_WORD (-8)
+#define STACK_HEAD (STACK_WORD - HEAD_BYTES)
+#define STACK_M(i) (STACK_HEAD - 4 * (BPF_MEMWORDS - (int)(i)))
+#define FAR	   0xffff /* offsets past it are past every IP packet's end */
+/* BPF_LD, BPF_IMM, BPF_ADD and BPF_K are 0. */
+#define LOAD_64	     BPF_DW
+#define ADD_64	     BPF_ALU64
+
 #define ACT_UNSPEC   (-1)
 #define ACT_SHOT     2
 #define FILTER_INSNS 4096
@@ -122,7 +126,7 @@ static void go_on(struct rule *r, int after_fd, int verdict)
 {
 	mov_k(r, BPF_REG_0, 0);
 	op(r, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0);
-	op(r, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_2, BPF_PSEUDO_MAP_FD, 0, (uint32_t)after_fd);
+	op(r, LOAD_64, BPF_REG_2, BPF_PSEUDO_MAP_FD, 0, (uint32_t)after_fd);
 	op(r, 0, 0, 0, 0, 0);
 	load_skb(r, BPF_REG_3, cb(DYSCO_BPF_CB_AFTER));
 	op(r, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_tail_call);
@@ -149,7 +153,7 @@ static void load_packet(struct rule *r, int size, int dst)
 	op(r, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_2, L2, 0, 0);
 	op(r, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0);
 	op(r, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_10, 0, 0);
-	op(r, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, (uint32_t)STACK_WORD);
+	op(r, ADD_64, BPF_REG_3, 0, 0, (uint32_t)STACK_WORD);
 	mov_k(r, BPF_REG_4, bytes);
 	op(r, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
 	jump(r, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, r->n_insns);
@@ -503,7 +507,7 @@ static void prologue(struct rule *r, int after_fd)
 	load_skb(r, L2, cb(DYSCO_BPF_CB_L2));
 	mov(r, BPF_REG_2, L2);
 	op(r, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_10, 0, 0);
-	op(r, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, (uint32_t)STACK_HEAD);
+	op(r, ADD_64, BPF_REG_3, 0, 0, (uint32_t)STACK_HEAD);
 	mov_k(r, BPF_REG_4, HEAD_BYTES);
 	op(r, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
 	/* Too short for TCP: over the end, which is 12 instructions. */

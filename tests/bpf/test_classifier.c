@@ -253,7 +253,7 @@ static struct sock_filter random_insn(uint32_t *seed, uint32_t left)
 					 BPF_LDX | BPF_B | BPF_MSH,
 					 BPF_ST,
 					 BPF_STX,
-					 BPF_ALU | BPF_ADD | BPF_K,
+					 BPF_ALU | BPF_ADD | BPF_X,
 					 BPF_ALU | BPF_SUB | BPF_X,
 					 BPF_ALU | BPF_MUL | BPF_K,
 					 BPF_ALU | BPF_DIV | BPF_X,
