@@ -216,6 +216,20 @@ static void look_at_accepted_redirects(struct dysco_doctor *doctor, const char *
 	dysco_doctor_found(doctor, &accepts);
 }
 
+static bool has_address(const json_t *link)
+{
+	size_t index;
+	const json_t *address;
+
+	json_array_foreach(json_object_get(link, "addr_info"), index, address)
+	{
+		if (strcmp(dysco_json_text(address, "scope"), "link") != 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A rewritten packet leaves by route: a bridge that routes nothing has nowhere to send it. */
 static void look_at_bridge(struct dysco_doctor *doctor, const json_t *link)
 {
@@ -229,7 +243,7 @@ static void look_at_bridge(struct dysco_doctor *doctor, const json_t *link)
 		return;
 	}
 	bridge = interface_link(master);
-	if (json_array_size(json_object_get(json_array_get(bridge, 0), "addr_info")) > 0) {
+	if (has_address(json_array_get(bridge, 0))) {
 		dysco_doctor_ok(doctor, "bridge", "%s has an address", master);
 	} else {
 		snprintf(bare.what, sizeof(bare.what), "bridge %.16s has no address", master);

@@ -131,7 +131,10 @@ static void look_at_tun(struct dysco_doctor *doctor)
 	}
 }
 
-/* The directory above the pins must be on a BPF file system. */
+/*
+ * The directory above the pins must be on a BPF file system. An agent that runs
+ * has found it there; our own mounts may be others (`ip netns exec`).
+ */
 static void look_at_pins(struct dysco_doctor *doctor)
 {
 	const char *pin = dysco_json_text(doctor->status, "pin");
@@ -143,7 +146,11 @@ static void look_at_pins(struct dysco_doctor *doctor)
 	char path[128];
 	char *slash;
 
-	snprintf(path, sizeof(path), "%s", pin[0] ? pin : DYSCO_PIN_DEFAULT);
+	if (pin[0] != '\0') {
+		dysco_doctor_ok(doctor, "bpffs", "%s, of the agent", pin);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s", DYSCO_PIN_DEFAULT);
 	while (statfs(path, &fs) != 0) {
 		slash = strrchr(path, '/');
 		if (!slash || slash == path) {
