@@ -244,7 +244,29 @@ static void release_tap(struct dysco_bpf *bpf, uint64_t netns_ino)
 		}
 	}
 	if (tap) {
-		dysco_bpf_tap_release(bpf, tap, true);
+		dysco_bpf_tap_release(tap, true);
+	}
+}
+
+/*
+ * An open TAP device keeps its namespace alive after `ip netns del`: the
+ * attachments of a namespace that has lost its name are given up.
+ */
+void dysco_bpf_attach_prune(struct dysco_bpf *bpf)
+{
+	static const struct dysco_bpf_attachment none;
+
+	for (uint32_t i = 1; i < DYSCO_BPF_ATTACHMENTS; i++) {
+		const struct dysco_bpf_attachment *a = &bpf->attachments[i];
+		uint64_t netns_ino = a->netns_ino;
+
+		if (a->ifindex == 0 || a->netns[0] == '\0' ||
+		    dysco_net_names(a->netns, netns_ino)) {
+			continue;
+		}
+		dysco_bpf_object_withdraw(bpf, i);
+		(void)store(bpf, &none, i);
+		release_tap(bpf, netns_ino);
 	}
 }
 
@@ -259,15 +281,16 @@ static void delete_tap(const struct dysco_bpf_attachment *self)
 	}
 }
 
-static int detach_here(struct dysco_bpf *bpf, uint32_t id, uint64_t netns_ino)
+/* The interface may have gone, or another of the same name may be there without our programs. */
+static int detach_here(struct dysco_bpf *bpf, const char *ifname, uint32_t id, uint64_t netns_ino)
 {
 	static const struct dysco_bpf_attachment none;
 	const struct dysco_bpf_attachment self = bpf->attachments[id];
 	struct dysco_link link;
-	int error = dysco_link_get(&link, 0, self.ifname);
+	int error = dysco_link_get(&link, 0, ifname);
 
-	if (!error && self.netns_ino == netns_ino && link.ifindex == self.ifindex) {
-		error = dysco_bpf_hook_clear(self.ifindex);
+	if (!error) {
+		error = dysco_bpf_hook_clear(link.ifindex);
 	}
 	if (self.mirror_ifindex) {
 		remove_mirror(self.mirror);
@@ -285,14 +308,14 @@ int dysco_bpf_detach(struct dysco_datapath *dp, const struct dysco_attachment *a
 	char name[96];
 	int error;
 
-	if (a->id >= DYSCO_BPF_ATTACHMENTS || bpf->attachments[a->id].ifindex == 0) {
-		return dysco_bpf_fail(dp, -ENOENT, "%s: not attached", shown(a, name));
+	if (a->id >= DYSCO_BPF_ATTACHMENTS) {
+		return dysco_bpf_fail(dp, -EINVAL, "attachment id %u out of range", a->id);
 	}
 	error = enter(dp, &net, a);
 	if (error) {
 		return error;
 	}
-	error = detach_here(bpf, a->id, net.ino);
+	error = detach_here(bpf, a->ifname, a->id, net.ino);
 	dysco_net_leave(&net);
 	return error ? dysco_bpf_fail(dp, error, "%s: %s", shown(a, name),
 				      error == -ENOENT ? "no program of ours was on it"
@@ -312,7 +335,7 @@ void dysco_bpf_detach_all(struct dysco_datapath *dp)
 		if (self.ifindex == 0 || dysco_net_enter(&net, self.netns) < 0) {
 			continue;
 		}
-		(void)detach_here(bpf, i, net.ino);
+		(void)detach_here(bpf, self.ifname, i, net.ino);
 		if (!dysco_bpf_tap_by_netns(bpf, net.ino)) {
 			delete_tap(&self);
 		}

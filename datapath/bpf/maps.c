@@ -273,6 +273,29 @@ int dysco_bpf_maps_open(struct dysco_datapath *dp, uint32_t capacity)
 	return error ? error : map_all(dp, capacity);
 }
 
+void dysco_bpf_maps_read_attachments(struct dysco_bpf *bpf)
+{
+	const struct map_kind *kind = &kinds[DYSCO_BPF_ATTACHMENTS_MAP];
+	struct bpf_map_info info;
+	uint32_t bytes = sizeof(info);
+	char path[PATH_MAX];
+	int fd;
+
+	memset(&info, 0, sizeof(info));
+	pin_path(path, sizeof(path), bpf, DYSCO_BPF_ATTACHMENTS_MAP);
+	fd = bpf_obj_get(path);
+	if (fd < 0) {
+		return;
+	}
+	if (bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0 && info.type == kind->type &&
+	    info.value_size == kind->value_bytes && info.max_entries == kind->entries) {
+		for (uint32_t i = 0; i < kind->entries; i++) {
+			(void)bpf_map_lookup_elem(fd, &i, &bpf->attachments[i]);
+		}
+	}
+	close(fd);
+}
+
 static void unmap(void *memory, size_t bytes)
 {
 	if (memory) {

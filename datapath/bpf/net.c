@@ -20,6 +20,24 @@
 
 #define ANSWER_BYTES 32768
 
+static void netns_path(char path[128], const char *netns)
+{
+	(void)snprintf(path, 128, "%s%s",
+		       netns[0] == '\0'	 ? "/proc/thread-self/ns/net"
+		       : netns[0] == '/' ? ""
+					 : "/run/netns/",
+		       netns);
+}
+
+bool dysco_net_names(const char *netns, uint64_t ino)
+{
+	char path[128];
+	struct stat st;
+
+	netns_path(path, netns);
+	return stat(path, &st) == 0 && st.st_ino == ino;
+}
+
 int dysco_net_enter(struct dysco_net *net, const char *netns)
 {
 	char path[128];
@@ -27,11 +45,7 @@ int dysco_net_enter(struct dysco_net *net, const char *netns)
 	int fd, error = 0;
 
 	net->before = -1;
-	(void)snprintf(path, sizeof(path), "%s%s",
-		       netns[0] == '\0'	 ? "/proc/thread-self/ns/net"
-		       : netns[0] == '/' ? ""
-					 : "/run/netns/",
-		       netns);
+	netns_path(path, netns);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		return -errno;

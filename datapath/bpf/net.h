@@ -20,6 +20,9 @@ struct dysco_net {
 int dysco_net_enter(struct dysco_net *net, const char *netns);
 void dysco_net_leave(struct dysco_net *net);
 
+/* Does that name (not empty) still stand for that namespace? */
+bool dysco_net_names(const char *netns, uint64_t ino);
+
 struct dysco_link {
 	uint32_t ifindex;
 	uint32_t master; /* ifindex, 0: none */

@@ -14,6 +14,8 @@
 
 #include "datapath/bpf/provider.h"
 
+#define PRUNE_NS 1000000000u /* how often to look for namespaces that are gone */
+
 int dysco_bpf_fail(struct dysco_datapath *dp, int error, const char *format, ...)
 {
 	va_list args;
@@ -31,14 +33,6 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 		(void)vfprintf(stderr, format, args);
 	}
 	return 0;
-}
-
-static void read_attachments(struct dysco_bpf *bpf)
-{
-	for (uint32_t i = 0; i < DYSCO_BPF_ATTACHMENTS; i++) {
-		(void)bpf_map_lookup_elem(bpf->fds[DYSCO_BPF_ATTACHMENTS_MAP], &i,
-					  &bpf->attachments[i]);
-	}
 }
 
 /* After an error the provider is still there, so that wipe() can follow. */
@@ -59,10 +53,9 @@ static int bpf_open(struct dysco_datapath *dp, const char *path, uint32_t capaci
 	error = dysco_bpf_maps_open(dp, capacity);
 	if (error) {
 		dysco_bpf_maps_close(dp);
-		return error;
 	}
-	read_attachments(bpf);
-	return 0;
+	dysco_bpf_maps_read_attachments(bpf);
+	return error;
 }
 
 static void bpf_close(struct dysco_datapath *dp)
@@ -76,7 +69,7 @@ static void bpf_close(struct dysco_datapath *dp)
 		__atomic_store_n(&bpf->agent->heartbeat_ns, 0, __ATOMIC_RELAXED);
 	}
 	for (uint32_t i = 0; i < bpf->n_taps; i++) {
-		dysco_bpf_tap_release(bpf, &bpf->taps[i], false);
+		dysco_bpf_tap_release(&bpf->taps[i], false);
 	}
 	dysco_bpf_maps_close(dp);
 	free(bpf);
@@ -99,7 +92,13 @@ static int bpf_wipe(struct dysco_datapath *dp)
 
 static void bpf_heartbeat(struct dysco_datapath *dp, uint64_t now_ns)
 {
-	__atomic_store_n(&dysco_bpf_of(dp)->agent->heartbeat_ns, now_ns, __ATOMIC_RELAXED);
+	struct dysco_bpf *bpf = dysco_bpf_of(dp);
+
+	__atomic_store_n(&bpf->agent->heartbeat_ns, now_ns, __ATOMIC_RELAXED);
+	if (now_ns - bpf->pruned_ns > PRUNE_NS) {
+		bpf->pruned_ns = now_ns;
+		dysco_bpf_attach_prune(bpf);
+	}
 }
 
 static void bpf_counters(struct dysco_datapath *dp, struct dysco_core_stats *stats)

@@ -49,6 +49,7 @@ struct dysco_bpf {
 	struct dysco_bpf_tap taps[DYSCO_BPF_ATTACHMENTS];
 	uint32_t n_taps;
 	uint32_t next_tap; /* receive() goes round */
+	uint64_t pruned_ns;
 	uint64_t injected; /* since open */
 	uint64_t not_injected;
 	uint8_t frame[DYSCO_BPF_FRAME_BYTES];
@@ -65,6 +66,8 @@ int dysco_bpf_fail(struct dysco_datapath *dp, int error, const char *format, ...
 /* maps.c */
 int dysco_bpf_maps_open(struct dysco_datapath *dp, uint32_t capacity);
 void dysco_bpf_maps_close(struct dysco_datapath *dp);
+/* What is attached, from the pinned map, though the other maps be of another layout. */
+void dysco_bpf_maps_read_attachments(struct dysco_bpf *bpf);
 /* Removes the pins, whatever they hold. */
 void dysco_bpf_maps_unpin(const struct dysco_bpf *bpf);
 const char *dysco_bpf_map_name(enum dysco_bpf_map map);
@@ -87,12 +90,13 @@ int dysco_bpf_hook_clear(uint32_t ifindex);
 /* tap.c: of the current namespace. */
 struct dysco_bpf_tap *dysco_bpf_tap_get(struct dysco_datapath *dp, uint64_t netns_ino);
 struct dysco_bpf_tap *dysco_bpf_tap_by_netns(struct dysco_bpf *bpf, uint64_t netns_ino);
-void dysco_bpf_tap_release(struct dysco_bpf *bpf, struct dysco_bpf_tap *tap, bool remove);
+void dysco_bpf_tap_release(struct dysco_bpf_tap *tap, bool remove);
 
 /* attach.c */
 int dysco_bpf_attach(struct dysco_datapath *dp, const struct dysco_attachment *a);
 int dysco_bpf_detach(struct dysco_datapath *dp, const struct dysco_attachment *a);
 void dysco_bpf_detach_all(struct dysco_datapath *dp);
+void dysco_bpf_attach_prune(struct dysco_bpf *bpf);
 
 /* slow.c */
 int dysco_bpf_poll_fds(struct dysco_datapath *dp, int *fds, uint32_t *n);

@@ -142,13 +142,24 @@ static int set_up(struct dysco_datapath *dp, struct dysco_bpf_tap *tap)
 	return error ? error : hook_program(dp, tap);
 }
 
+/* Somebody may have deleted it, or renamed it. */
+static bool still_there(const struct dysco_bpf_tap *tap)
+{
+	struct dysco_link link;
+
+	return dysco_link_get(&link, tap->ifindex, NULL) == 0 && strcmp(link.name, tap->name) == 0;
+}
+
 struct dysco_bpf_tap *dysco_bpf_tap_get(struct dysco_datapath *dp, uint64_t netns_ino)
 {
 	struct dysco_bpf *bpf = dysco_bpf_of(dp);
 	struct dysco_bpf_tap *tap = dysco_bpf_tap_by_netns(bpf, netns_ino);
 
-	if (tap) {
+	if (tap && still_there(tap)) {
 		return tap;
+	}
+	if (tap) {
+		dysco_bpf_tap_release(tap, true);
 	}
 	tap = new_tap(bpf);
 	if (!tap) {
@@ -159,16 +170,15 @@ struct dysco_bpf_tap *dysco_bpf_tap_get(struct dysco_datapath *dp, uint64_t netn
 	tap->fd = tap->socket = -1;
 	choose_name(tap->name, bpf, netns_ino);
 	if (set_up(dp, tap)) {
-		dysco_bpf_tap_release(bpf, tap, false);
+		dysco_bpf_tap_release(tap, false);
 		return NULL;
 	}
 	tap->netns_ino = netns_ino;
 	return tap;
 }
 
-void dysco_bpf_tap_release(struct dysco_bpf *bpf, struct dysco_bpf_tap *tap, bool remove)
+void dysco_bpf_tap_release(struct dysco_bpf_tap *tap, bool remove)
 {
-	(void)bpf;
 	if (tap->fd >= 0) {
 		if (remove) {
 			ioctl(tap->fd, TUNSETPERSIST, 0);
