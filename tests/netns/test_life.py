@@ -10,7 +10,7 @@ import struct
 import unittest
 
 import peers
-from topology import Star
+from cases import OnStar
 
 STRICT = """
     counter invalid { }
@@ -20,43 +20,6 @@ STRICT = """
     }
 """
 BULK = 8 << 20
-
-
-class OnStar(unittest.TestCase):
-    """A star that all tests of a class share."""
-
-    boxes = 2
-    mode = "nic"
-    links = None
-    agentless = ()
-    extra = ()
-    config = ("timeout linger 1",)
-    policies = ("via fw1,fw2 filter tcp dst portrange 80-99",)
-
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = Star(cls.__name__.lower(), cls.boxes, cls.mode, cls.links, cls.agentless, cls.config, cls.extra)
-        cls.addClassCleanup(cls.lab.down)
-        for i, policy in enumerate(cls.policies):
-            cls.lab.ask(cls.lab.agent_of("client"), f"policy add p{i} at client {policy}")
-
-    def ask(self, statement):
-        return self.lab.ask(self.lab.agent_of("client"), statement)
-
-    def setUp(self):
-        self.listeners = {}
-
-    def listen(self, port=80, version=4):
-        """The server's listener of this test on this port."""
-        if (port, version) not in self.listeners:
-            self.listeners[port, version] = self.lab.listen("server", port, version)
-            self.addCleanup(self.listeners[port, version].close)
-        return self.listeners[port, version]
-
-    def pair(self, listener, source=None):
-        pair = self.lab.pair(listener, source)
-        self.addCleanup(pair.close)
-        return pair
 
 
 class Ends(OnStar):
@@ -295,7 +258,7 @@ class Beginnings(OnStar):
             pair.ping()
             self.lab.went_through(pair)
 
-    def refused(self, port, version=4):
+    def no_listener(self, port, version=4):
         with self.assertRaises(ConnectionRefusedError):
             peers.connect(self.lab.netns("client"), self.lab.address("server", version), port)
 
@@ -303,7 +266,7 @@ class Beginnings(OnStar):
         for version in (4, 6):
             with self.subTest(ip=version):
                 refused = self.lab.count("client", "refused")
-                self.refused(82, version)
+                self.no_listener(82, version)
                 peers.eventually(lambda: self.lab.count("client", "refused") > refused, "refusal not counted")
                 self.lab.nothing_left()
 
@@ -312,14 +275,14 @@ class Beginnings(OnStar):
             with self.subTest(ip=version):
                 self.listen(83, version)
                 with self.lab.rules("fw2", "chain f { type filter hook forward priority 0; tcp dport 83 reject with tcp reset; }"):
-                    self.refused(83, version)
+                    self.no_listener(83, version)
         self.lab.nothing_left()
 
     def test_next_hop_refuses(self):
         """The next hop runs no agent: its stack answers RST."""
         joined = self.lab.count("server", "sessions_joined")
         self.listen(86)
-        self.refused(86)
+        self.no_listener(86)
         self.assertEqual(self.lab.count("server", "sessions_joined"), joined)
 
     def test_next_hop_refuses_fail_open(self):
