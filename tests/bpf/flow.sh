@@ -217,6 +217,10 @@ transfer 30001 "$target" kill_relay
 start_relay "$work/second"
 transfer 30002 "$target" true
 
+# A namespace that loses its name goes, though a TAP device of the agent was open in it.
+ip netns del ${id}c
+until_true sh -c "! ip -n ${id}r link show toc"
+
 kill $relay_job
 wait $relay_job || fail "relay"
 for slot in $(seq 12); do
@@ -226,7 +230,7 @@ grep -q "^drop" "$work/relay.log" && fail "packets dropped: $(grep ^drop "$work/
 
 echo wipe | "$relay" "$pin"
 [ ! -e $pin ] || fail "wipe left $pin"
-for ns in c m s r; do
+for ns in m s r; do
 	ip -n $id$ns link | grep -E "dysco|mir" && fail "wipe left a device in $ns"
 	for interface in eth0 toc tom tos; do
 		if ip netns exec $id$ns tc qdisc show dev $interface 2>/dev/null | grep -q clsact; then
