@@ -238,13 +238,22 @@ class Result(unittest.TestResult):
             remove_leftovers()
 
 
-def _classes(modules, pattern):
+def _classes(module, pattern):
     """Suites, one a class, of the tests that match."""
-    for module in modules:
-        for suite in unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(module)):
-            chosen = [test for test in suite if pattern in test.id()]
-            if chosen:
-                yield type(chosen[0]), unittest.TestSuite(chosen)
+    for suite in unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(module)):
+        chosen = [test for test in suite if pattern in test.id()]
+        if chosen:
+            yield type(chosen[0]), unittest.TestSuite(chosen)
+
+
+def _run_module(module, pattern, result):
+    try:
+        for kind, suite in _classes(module, pattern):
+            suite.run(result)
+            result.left_behind(f"{kind.__module__}.{kind.__qualname__}")
+    except (ImportError, SyntaxError) as error:
+        result.reasons[module] = [f"{type(error).__name__}: {error}", traceback.format_exc()]
+        result.report(module)
 
 
 def _stop(number, _):
@@ -253,12 +262,16 @@ def _stop(number, _):
 
 
 def main(arguments):
-    """run [-k PATTERN] [FILE...]; exit code 0 when all passed."""
+    """run [-k PATTERN] [FILE...] | --list; exit code 0 when all passed."""
     pattern = ""
+    everything = sorted(glob.glob(os.path.join(HERE, "test_*.py")))
+    if arguments == ["--list"]:
+        print(*map(os.path.basename, everything))
+        return 0
     if arguments[:1] == ["-k"] and len(arguments) > 1:
         pattern, arguments = arguments[1], arguments[2:]
     if any(argument.startswith("-") for argument in arguments):
-        print("usage: run [-k PATTERN] [test_FILE.py...]", file=sys.stderr)
+        print("usage: run [-k PATTERN] [test_FILE.py...] | --list", file=sys.stderr)
         return 2
     if os.geteuid() != 0:
         print("needs root: namespaces are made\n0 passed, 1 failed")
@@ -267,14 +280,12 @@ def main(arguments):
         if not os.access(program, os.X_OK):
             print(f"{program} is not there: build it, or set DYSCO_BUILD to the build folder\n0 passed, 1 failed")
             return 1
-    files = arguments or sorted(glob.glob(os.path.join(HERE, "test_*.py")))
-    modules = [os.path.basename(file).removesuffix(".py") for file in files]
+    modules = [os.path.basename(file).removesuffix(".py") for file in arguments or everything]
     signal.signal(signal.SIGTERM, _stop)
     result = Result()
     try:
-        for kind, suite in _classes(modules, pattern):
-            suite.run(result)
-            result.left_behind(f"{kind.__module__}.{kind.__qualname__}")
+        for module in modules:
+            _run_module(module, pattern, result)
     finally:
         remove_leftovers()
     print(f"{result.passed} passed, {result.failed} failed")
