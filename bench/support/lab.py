@@ -52,10 +52,10 @@ class Lab:
             raise Failure(f"agent {agent}: {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
         return json.loads(done.stdout)
 
-    def received_bytes(self, node, interface):
-        """What the kernel has counted on an interface."""
+    def received(self, node, interface):
+        """Packets and bytes the kernel has counted on an interface."""
         shown = json.loads(self.output(node, ["ip", "-j", "-s", "link", "show", "dev", interface]))
-        return shown[0]["stats64"]["rx"]["bytes"]
+        return shown[0]["stats64"]["rx"]
 
     def offloads(self, node, interface):
         """Those that matter to a TCP stream, by name."""
