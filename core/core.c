@@ -104,7 +104,6 @@ void dysco_emit(struct dysco_work *w, enum dysco_action_kind kind, uint32_t slot
 	action->offset = (uint32_t)(copy->data - w->out->arena);
 	action->bytes = (uint32_t)copy->bytes;
 	w->out->used = action->offset + (uint32_t)copy->capacity;
-	dysco_count(w->core, DYSCO_COUNTER_INJECTED);
 }
 
 void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
@@ -150,7 +149,6 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 	action->offset = out->used;
 	action->bytes = (uint32_t)made;
 	out->used += (uint32_t)made;
-	dysco_count(core, DYSCO_COUNTER_INJECTED);
 	return true;
 }
 
