@@ -1,9 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """kill -9 of the agents: sessions go on, nothing slips past its chain, nothing stays for ever."""
 import contextlib
 import socket
-import unittest
 
 import peers
 from cases import OnStar
@@ -158,7 +156,3 @@ class Crash(OnStar):
 
 class CrashOfPorts(Crash):
     mode = "port"
-
-
-if __name__ == "__main__":
-    unittest.main()

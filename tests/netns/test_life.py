@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """The life of a session: every way to begin, to go on and to end, through two boxes.
 
@@ -7,7 +6,6 @@ that each test also shows that Dysco keeps their view of TCP whole.
 """
 import socket
 import struct
-import unittest
 
 import peers
 from cases import OnStar
@@ -448,7 +446,3 @@ class EndsOfPorts(Ends):
     """The same with nothing in the nodes: ports of one agent in the router."""
 
     mode = "port"
-
-
-if __name__ == "__main__":
-    unittest.main()

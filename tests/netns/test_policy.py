@@ -1,8 +1,6 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Policies at run time, and what they make of real sessions."""
 import collections
-import unittest
 
 import peers
 from cases import OnStar
@@ -414,7 +412,3 @@ class Nat(Policies):
                     self.assertEqual(pair.seen_from[0], public)
                     self.assertEqual(self.lab.count("fw1", "nat_seen"), seen + 1)
                     peers.bulk(pair, 4 << 20)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Signed signalling: with keys it works; forged, unsigned, unknown, replayed is dropped and counted."""
 import os
@@ -139,7 +138,3 @@ class Keygen(unittest.TestCase):
         self.assertNotEqual(one, two)
         for key in (one, two):
             self.assertRegex(key, r"^[0-9a-f]{64}$")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -5,8 +5,12 @@
                |                     IPv4 10.0.N.2 and IPv6 fd00:N::2;
           fw1, fw2 ...               routing alone never visits a box
 
-A Star is up from __init__ to down(). Agents: one in each node with a `nic`
-attachment, or, with mode "port", one in r for all.
+A Star is up from __init__ to down(). Agents, by mode:
+
+    nic     one in each node, with a `nic` attachment
+    port    one in r for all, each node beyond a `port`
+    netns   one in r for all, with a `nic` attachment in each node's namespace
+    away    one in a node apart, with the `port` attachments in r's namespace
 """
 import contextlib
 import json
@@ -58,10 +62,16 @@ def star_nodes(boxes=2, links=None):
     return [Node(name, number, links.get(name, ""), kind=kind) for name, number, kind in names]
 
 
+AGENT_NODE = {"port": "r", "netns": "r", "away": "apart"}  # of the agent `edge`
+
+
+def attach_statement(node, mode):
+    where = {"nic": "nic eth0", "port": f"port {node.name}", "netns": f"nic eth0 netns {node.name}", "away": f"port {node.name} netns r"}
+    return f"attach {where[mode]} host {node.name} address {node.ip4} {node.ip6}"
+
+
 def attach_line(node, mode):
-    if mode == "nic":
-        return f"dysco {node.name} attach nic eth0 host {node.name} address {node.ip4} {node.ip6}"
-    return f"dysco edge attach port {node.name} host {node.name} address {node.ip4} {node.ip6}"
+    return f"dysco {node.name if mode == 'nic' else 'edge'} {attach_statement(node, mode)}"
 
 
 def star_text(nodes, mode="nic", agentless=(), config=(), extra=()):
@@ -73,7 +83,8 @@ def star_text(nodes, mode="nic", agentless=(), config=(), extra=()):
     if mode == "nic":
         lines += [f"agent {node.name} node {node.name}" for node in hosts]
     else:
-        lines.append("agent edge node r")
+        lines += ["node apart"] if mode == "away" else []
+        lines.append(f"agent edge node {AGENT_NODE[mode]}")
     lines += [attach_line(node, mode) for node in hosts]
     lines += [f"dysco * box {node.name} {node.ip4} {node.ip6}" for node in nodes if node.kind == "box"]
     lines += [f"dysco * {line}" for line in config]
@@ -250,11 +261,11 @@ class Star(Lab):
         self.mode = mode
         self.nodes = {node.name: node for node in star_nodes(boxes, links)}
         self.boxes = [name for name in self.nodes if name.startswith("fw")]
-        self.agents = ["edge"] if mode == "port" else [n for n in self.nodes if n not in agentless]
+        self.agents = [n for n in self.nodes if n not in agentless] if mode == "nic" else ["edge"]
         super().__init__(star_text(self.nodes.values(), mode, agentless, config, extra), name)
 
     def agent_of(self, node):
-        return "edge" if self.mode == "port" else node
+        return node if self.mode == "nic" else "edge"
 
     def count(self, node, name):
         """A counter of the agent that serves this node."""
