@@ -344,6 +344,10 @@ static void leave_box_again(struct dysco_core *core, struct dysco_work *w, uint3
 	struct dysco_leg *leg = dysco_leg_at(core, slot);
 	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 
+	if (dysco_addr_is_ip4(&w->p.tuple.src) != dysco_addr_is_ip4(&leg->wire_tuple.src)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_FAMILY_MIX); /* its tag brought it here */
+		return;
+	}
 	if (cold->isn != w->p.seq) {
 		/* What a box sends on its own account follows the session it belongs to. */
 		dysco_forward(core, w, slot);
