@@ -34,6 +34,8 @@ struct dysco_agent_hooks {
 	void (*answer)(void *context, void *client, json_t *answer);
 	/* The datapath's file descriptors may have changed. */
 	void (*datapath_changed)(void *context);
+	/* A change was accepted that must last: to be stored before its answer goes out. */
+	void (*store)(void *context);
 };
 
 /* Sessions a policy has matched; kept by name over changes. */

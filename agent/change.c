@@ -245,7 +245,7 @@ int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *w
 		dysco_log(DYSCO_LOG_WARN,
 			  "no room to remember the change: it is lost when the agent restarts");
 	}
-	agent->state_changed = true;
+	agent->hooks.store(agent->hooks.context);
 	return 0;
 }
 

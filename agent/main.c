@@ -330,6 +330,13 @@ static void answer(void *context, void *client, json_t *json)
 	dysco_control_answer(d->control, client, json);
 }
 
+static void store(void *context)
+{
+	struct daemon *d = context;
+
+	dysco_state_store(&d->state);
+}
+
 /* Signals and time become readable; 0 or -1. */
 static int watch_signals_and_time(struct daemon *d)
 {
@@ -445,7 +452,8 @@ static int start(struct daemon *d)
 		dysco_config_free(config);
 		return fail(&error);
 	}
-	d->agent.hooks = (struct dysco_agent_hooks){d, listening, event, answer, watch_datapath};
+	d->agent.hooks =
+	    (struct dysco_agent_hooks){d, listening, event, answer, watch_datapath, store};
 	return dysco_agent_start(&d->agent, config, &seed, &error) == 0 ? 0 : fail(&error);
 }
 

@@ -257,6 +257,13 @@ static void hook_changed(void *context)
 	(void)context;
 }
 
+static void hook_store(void *context)
+{
+	struct fake_agent *fake = context;
+
+	fake->stored++;
+}
+
 /* ---- the whole ---- */
 
 static int start(struct fake_agent *fake, const char *text, struct dysco_conf_error *error)
@@ -288,8 +295,8 @@ struct fake_agent *fake_agent_new(const char *config, struct dysco_conf_error *e
 	fake->agent.system = &fake->system;
 	fake->agent.pin = "/nowhere";
 	fake->agent.dp = (struct dysco_datapath){.ops = &ops, .provider = fake};
-	fake->agent.hooks =
-	    (struct dysco_agent_hooks){fake, hook_listening, hook_event, hook_answer, hook_changed};
+	fake->agent.hooks = (struct dysco_agent_hooks){fake,	    hook_listening, hook_event,
+						       hook_answer, hook_changed,   hook_store};
 	dp_open(&fake->agent.dp, "", 0);
 	if (!fake->agent.ids || !fake->agent.journal || start(fake, config, error) != 0) {
 		fake_agent_free(fake);

@@ -35,7 +35,7 @@ struct fake_agent {
 	uint8_t sent_kind;
 	/* what the agent told its surroundings */
 	bool listening;
-	uint32_t events;
+	uint32_t events, stored;
 	json_t *last_event, *last_answer;
 };
 

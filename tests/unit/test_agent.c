@@ -175,6 +175,7 @@ static void changes_are_made_at_run_time(void **state)
 	assert_int_equal(fake->attached, 3);
 	expect_done("detach eth2");
 	assert_int_equal(fake->detached, 1);
+	assert_int_equal(fake->stored, 6);
 }
 
 static void a_refused_change_leaves_everything(void **state)
