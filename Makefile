@@ -35,9 +35,9 @@ format:
 fuzz:
 	tests/fuzz/run $(or $(SECONDS),300)
 
-# Many more seeds in the simulator than `make check` runs: SEEDS to choose.
+# Other and many more seeds than `make check` runs: SEEDS to choose.
 soak: build
-	scripts/soak $(or $(SEEDS),1000000)
+	$(BUILD)/tests/sim/sim --seeds $(or $(SEEDS),2000001-12000000) --jobs $$(nproc)
 
 install: build
 	meson install -C $(BUILD)

@@ -92,8 +92,9 @@ static void look_at_bpf(struct dysco_doctor *doctor)
 	    {BPF_FUNC_clone_redirect, "bpf_clone_redirect"},
 	    {BPF_FUNC_fib_lookup, "bpf_fib_lookup"},
 	    {BPF_FUNC_skb_change_head, "bpf_skb_change_head"},
-	    {BPF_FUNC_skb_adjust_room, "bpf_skb_adjust_room"},
-	    {BPF_FUNC_ktime_get_ns, "bpf_ktime_get_ns"},
+	    {BPF_FUNC_skb_change_tail, "bpf_skb_change_tail"},
+	    {BPF_FUNC_ktime_get_coarse_ns, "bpf_ktime_get_coarse_ns"},
+	    {BPF_FUNC_tail_call, "bpf_tail_call"},
 	};
 	struct dysco_finding lack = {DYSCO_LEVEL_ERROR, "bpf",
 				     "the datapath is made of tc BPF programs", "",
