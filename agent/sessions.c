@@ -46,21 +46,40 @@ const struct dysco_host *dysco_passage_host(const struct dysco_agent *agent,
 				leg_at(agent, dysco_passage_main(passage))->host);
 }
 
-uint32_t dysco_count_sessions(const struct dysco_agent *agent, const char *policy)
+/* By the hash of its name: there may be many legs and many policies. */
+static void count_policy(const struct dysco_setup *setup, const struct dysco_leg_cold *cold,
+			 uint32_t *by_policy)
+{
+	char name[DYSCO_NAME_BYTES + 1] = "";
+	uint32_t tag;
+
+	if (cold->policy[0] == '\0') {
+		return;
+	}
+	memcpy(name, cold->policy, DYSCO_NAME_BYTES);
+	tag = dysco_policy_tag(name);
+	for (uint16_t i = 0; i < setup->n_policies; i++) {
+		if (setup->policies[i].tag == tag) {
+			by_policy[i]++;
+		}
+	}
+}
+
+uint32_t dysco_count_sessions(const struct dysco_agent *agent, uint32_t *by_policy)
 {
 	struct dysco_passage passage;
 	uint32_t n = 0;
 
 	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
-		const char *name;
-
-		if (!dysco_passage_at(agent, slot, &passage) ||
-		    leg_at(agent, slot)->mode == DYSCO_MODE_DEAD) {
+		if (leg_at(agent, slot)->mode == DYSCO_MODE_DEAD ||
+		    !dysco_passage_at(agent, slot, &passage)) {
 			continue;
 		}
-		name = agent->core.table->cold[dysco_passage_main(&passage)].policy;
-		if (!policy || strncmp(name, policy, DYSCO_NAME_BYTES) == 0) {
-			n++;
+		n++;
+		if (by_policy) {
+			count_policy(&agent->config->setup,
+				     &agent->core.table->cold[dysco_passage_main(&passage)],
+				     by_policy);
 		}
 	}
 	return n;

@@ -46,7 +46,8 @@ const struct dysco_host *dysco_passage_host(const struct dysco_agent *agent,
 /* The passages of the session that words name (an id, or SRC DST) from words[at] on; 0: *error. */
 uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_words *words,
 			    int at, struct dysco_passage *passages, struct dysco_conf_error *error);
-uint32_t dysco_count_sessions(const struct dysco_agent *agent, const char *policy);
+/* Living sessions; by_policy[DYSCO_POLICIES_MAX], if not NULL: those that each policy gave hops. */
+uint32_t dysco_count_sessions(const struct dysco_agent *agent, uint32_t *by_policy);
 
 /* ---- show_session.c ---- */
 json_t *dysco_show_sessions(const struct dysco_agent *agent, const struct dysco_words *words,

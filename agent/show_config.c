@@ -202,7 +202,7 @@ static json_t *show_via(const struct dysco_setup *setup, const struct dysco_poli
 	return via;
 }
 
-static json_t *show_policy(const struct dysco_agent *agent, uint16_t i)
+static json_t *show_policy(const struct dysco_agent *agent, uint16_t i, uint32_t sessions)
 {
 	const struct dysco_setup *setup = &agent->config->setup;
 	const struct dysco_policy *p = &setup->policies[i];
@@ -216,17 +216,19 @@ static json_t *show_policy(const struct dysco_agent *agent, uint16_t i)
 	json_object_set_new(o, "fail", json_string(p->fail == DYSCO_FAIL_OPEN ? "open" : "closed"));
 	json_object_set_new(o, "retries", json_integer(p->retries));
 	json_object_set_new(o, "filter", json_string(dysco_config_filter_text(agent->config, i)));
-	json_object_set_new(o, "sessions", json_integer(dysco_count_sessions(agent, p->name)));
+	json_object_set_new(o, "sessions", json_integer(sessions));
 	json_object_set_new(o, "matched", dysco_json_count(agent->counts[i].matched));
 	return o;
 }
 
 json_t *dysco_show_policies(const struct dysco_agent *agent)
 {
+	uint32_t sessions[DYSCO_POLICIES_MAX] = {0};
 	json_t *policies = json_array();
 
+	dysco_count_sessions(agent, sessions);
 	for (uint16_t i = 0; i < agent->config->setup.n_policies; i++) {
-		json_array_append_new(policies, show_policy(agent, i));
+		json_array_append_new(policies, show_policy(agent, i, sessions[i]));
 	}
 	return json_pack("{s:o}", "policies", policies);
 }

@@ -151,7 +151,7 @@ static bool is_selected(const struct dysco_agent *agent, const struct selection 
 {
 	uint32_t slot = dysco_passage_main(passage);
 	const char *state = dysco_state_name(dysco_leg_state(&agent->core.table->legs[slot]));
-	const struct dysco_host *host = dysco_passage_host(agent, passage);
+	const struct dysco_host *host = s->host ? dysco_passage_host(agent, passage) : NULL;
 
 	if (s->state ? strcmp(s->state, state) != 0 : strcmp(state, "dead") == 0) {
 		return false;
