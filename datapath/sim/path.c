@@ -124,8 +124,9 @@ static enum dysco_sim_fate inspect_syn(struct dysco_sim *sim, uint64_t now_ns,
 
 static enum dysco_sim_fate translate(struct dysco_sim *sim, uint64_t now_ns,
 				     const struct dysco_sim_frame *frame, struct dysco_packet *p,
-				     struct dysco_leg *leg, struct dysco_sim_result *result)
+				     struct dysco_sim_result *result)
 {
+	struct dysco_leg *leg = &sim->legs[result->slot];
 	bool out = frame->direction == DYSCO_OUT;
 	struct dysco_tuple to = out ? leg->wire_tuple : dysco_tuple_reverse(&leg->host_tuple);
 
@@ -148,14 +149,14 @@ static enum dysco_sim_fate tcp_packet(struct dysco_sim *sim, uint64_t now_ns,
 {
 	const uint8_t *end = frame->data + frame->bytes;
 	bool control = dysco_step_is_control(p, frame->data, end);
-	struct dysco_leg *leg;
+	const struct dysco_leg *leg;
 
 	result->slot = lookup(sim, &p->tuple, frame);
 	leg = result->slot == DYSCO_NO_SLOT ? NULL : &sim->legs[result->slot];
 	switch (dysco_step(leg, p, frame->direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN, control,
 			   &result->reason)) {
 	case DYSCO_VERDICT_FAST:
-		return translate(sim, now_ns, frame, p, leg, result);
+		return translate(sim, now_ns, frame, p, result);
 	case DYSCO_VERDICT_PUNT:
 		result->policy =
 		    frame->direction == DYSCO_OUT ? classify(sim, p, frame->host) : DYSCO_NO_POLICY;

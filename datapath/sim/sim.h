@@ -23,8 +23,8 @@
 
 /* One filter of the classifier: what libpcap does for real, in the few words the tests need. */
 struct dysco_sim_rule {
-	dysco_be16 dport_be;   /* 0: any */
 	struct dysco_addr dst; /* all zero: any */
+	dysco_be16 dport_be;   /* 0: any */
 	uint8_t fail;	       /* enum dysco_fail */
 	uint8_t n_at;	       /* 0: every host */
 	uint16_t at[DYSCO_POLICY_HOSTS];

@@ -111,9 +111,10 @@ static void let_out(struct sim_world *w, const struct dysco_action *action,
 
 static void pass_on(struct sim_world *w, const struct sim_packet *from)
 {
-	struct sim_packet *packet = sim_packet_new(w);
+	struct sim_packet *packet = from ? sim_packet_new(w) : NULL;
 
 	if (!packet) {
+		sim_fail(w, "core: PASS without a packet");
 		return;
 	}
 	memcpy(packet, from, offsetof(struct sim_packet, data) + from->bytes);

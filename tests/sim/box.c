@@ -105,11 +105,12 @@ static void follow_wire_nat(struct sim_world *w, struct sim_meta *meta,
 			    const struct dysco_tuple *before, const struct dysco_tuple *after,
 			    bool outwards)
 {
-	struct sim_flow *flow = &w->flows[meta->flow];
+	struct sim_flow *flow;
 
 	if (meta->flow >= w->n_flows) {
 		return;
 	}
+	flow = &w->flows[meta->flow];
 	if (dysco_tuple_equal(&meta->view, before)) {
 		meta->view = *after;
 	} else if (outwards) {

@@ -68,14 +68,15 @@ void sim_mutate_restart(struct sim_world *w, uint8_t agent)
 
 /* ---- the fast path ---- */
 
-static void rewrite_with(struct sim_packet *packet, struct sim_segment *s, const uint8_t *payload,
-			 uint16_t payload_bytes)
+static void rewrite_with(struct sim_packet *packet, const struct sim_segment *like,
+			 const uint8_t *payload, uint16_t payload_bytes)
 {
+	struct sim_segment s = *like;
 	uint8_t copy[SIM_PACKET_BYTES];
 
-	s->payload = payload;
-	s->payload_bytes = payload_bytes;
-	packet->bytes = (uint16_t)sim_segment_write(copy, s);
+	s.payload = payload;
+	s.payload_bytes = payload_bytes;
+	packet->bytes = (uint16_t)sim_segment_write(copy, &s);
 	memcpy(packet->data, copy, packet->bytes);
 }
 

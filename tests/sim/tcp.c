@@ -78,7 +78,7 @@ void sim_tcp_open(struct sim_world *w, uint8_t flow)
 		return;
 	}
 	f->opened = true;
-	for (uint8_t side = 0; side < (f->simultaneous ? 2 : 1); side++) {
+	for (uint8_t side = 0; side <= f->simultaneous; side++) {
 		c = conn_new(w, side ? f->server : f->client, flow, side);
 		if (!c) {
 			sim_fail(w, "simulator: more than %d connections", SIM_CONNS);

@@ -340,7 +340,15 @@ struct sim_world {
 uint32_t sim_random(struct sim_world *w, uint32_t below);
 bool sim_chance(struct sim_world *w, uint32_t per_mille);
 void sim_fail(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void sim_say(struct sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_print(const struct sim_world *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A line of the packet log. */
+#define sim_say(w, ...)                                                                            \
+	do {                                                                                       \
+		if ((w)->trace) {                                                                  \
+			sim_print((w), __VA_ARGS__);                                               \
+		}                                                                                  \
+	} while (0)
 void sim_at(struct sim_world *w, uint64_t at_ns, enum sim_event_kind kind, uint16_t a);
 void sim_has(struct sim_world *w, enum sim_feature feature);
 /* One whole run. True: all properties held. */
