@@ -47,7 +47,7 @@ static int make_namespaces(struct lab *lab)
 		names = lab_format(lab, "%s%s\n", names, lab_netns(lab, lab->nodes[i].name));
 	}
 	/* Written first: `down` removes what is listed, and nothing else. */
-	if (lab_write(lab, lab_format(lab, "%s/netns", lab_dir(lab)), names)) {
+	if (lab_write(lab, lab_format(lab, "%s/netns", lab_dir(lab)), names, 0644)) {
 		return -1;
 	}
 	batch = lab_batch_begin(lab);

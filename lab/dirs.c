@@ -22,9 +22,10 @@ const char *lab_netns(struct lab *lab, const char *node)
 	return lab_format(lab, "dysco-%s-%s", lab->name, node);
 }
 
-int lab_write(struct lab *lab, const char *path, const char *text)
+int lab_write(struct lab *lab, const char *path, const char *text, mode_t mode)
 {
-	FILE *file = fopen(path, "we");
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
 
 	if (!file || fputs(text, file) == EOF) {
 		lab_fail(lab, NULL, "%s: %s", path, strerror(errno));
@@ -149,7 +150,7 @@ int lab_write_state(struct lab *lab, const char *state)
 	long pid = getpid();
 
 	return lab_write(lab, lab_format(lab, "%s/state", lab_dir(lab)),
-			 lab_format(lab, "%s %ld %llu\n", state, pid, start_time(lab, pid)));
+			 lab_format(lab, "%s %ld %llu\n", state, pid, start_time(lab, pid)), 0644);
 }
 
 enum lab_state lab_read_state(struct lab *lab)

@@ -50,7 +50,7 @@ bool lab_until(bool (*done)(void *context), void *context, int timeout_ms);
 /* dirs.c: files. */
 const char *lab_dir(struct lab *lab);
 const char *lab_netns(struct lab *lab, const char *node);
-int lab_write(struct lab *lab, const char *path, const char *text);
+int lab_write(struct lab *lab, const char *path, const char *text, mode_t mode);
 /* Text of a small file, NULL: not there. */
 const char *lab_slurp(struct lab *lab, const char *path);
 int lab_mkdirs(struct lab *lab, const char *path);

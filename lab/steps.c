@@ -39,7 +39,7 @@ static int run_file(struct lab *lab, const struct lab_step *step)
 	for (int i = 0; i < step->words.count; i++) {
 		text = lab_format(lab, "%s%s\n", text, step->words.word[i]);
 	}
-	return lab_write(lab, lab_format(lab, "%s/%s", lab_dir(lab), step->name), text);
+	return lab_write(lab, lab_format(lab, "%s/%s", lab_dir(lab), step->name), text, 0644);
 }
 
 static int start(struct steps *s, const struct lab_step *step, const struct lab_words *words,
@@ -290,8 +290,9 @@ static int run_agent(struct steps *s, const struct lab_step *step)
 	struct lab_words words = {sizeof(argv) / sizeof(argv[0]), lab_alloc(lab, sizeof(argv) + 8)};
 
 	memcpy((void *)words.word, argv, sizeof(argv));
+	/* The configuration may hold a key. */
 	return lab_mkdirs(lab, dir) || lab_mkdirs(lab, pin) ||
-		       write_config(lab, config, config_text(lab, step->agent)) ||
+		       write_config(lab, config, config_text(lab, step->agent), 0600) ||
 		       start(s, step, &words, agent_path(lab, step, "/log"))
 		   ? -1
 		   : 0;
