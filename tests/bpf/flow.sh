@@ -137,7 +137,7 @@ session() { # SLOT CLIENT-PORT: four legs
 start_relay() { # STATEMENTS
 	"$relay" "$pin" <"$1" >"$work/relay.log" 2>&1 &
 	relay_job=$!
-	jobs+=($relay_job)
+	jobs+=("$relay_job")
 	until_true grep -q ready "$work/relay.log"
 }
 
