@@ -195,7 +195,7 @@ static int attach_here(struct dysco_datapath *dp, const struct dysco_attachment 
 	if (error) {
 		return error;
 	}
-	object = dysco_bpf_object_load(dp, &self, false);
+	object = dysco_bpf_object_load(dp, &self, false, DYSCO_BPF_ANY);
 	if (!object) {
 		return -EINVAL;
 	}

@@ -12,9 +12,16 @@
 
 #include "datapath/bpf/provider.h"
 
-/* An ELF file: libbpf wants it aligned. */
-static const uint8_t object_file[] __attribute__((aligned(8))) = {
+/*
+ * Two variants, ELF files both (libbpf wants them aligned): the first reads
+ * kernel structures and is faster, the second is for kernels without BTF, or
+ * older than Linux 6.2 in some other way that matters.
+ */
+static const uint8_t fast_object[] __attribute__((aligned(8))) = {
 #include "dysco.bpf.o.inc"
+};
+static const uint8_t plain_object[] __attribute__((aligned(8))) = {
+#include "dysco-plain.bpf.o.inc"
 };
 
 static const char *const host_programs[] = {"host_out", "host_in", "host_classified"};
@@ -73,29 +80,46 @@ static int prepare(struct bpf_object *object, const struct dysco_bpf *bpf,
 	return error ? error : use_pinned_maps(object, bpf);
 }
 
-struct bpf_object *dysco_bpf_object_load(struct dysco_datapath *dp,
-					 const struct dysco_bpf_attachment *self, bool for_tap)
+static int load(struct bpf_object **object, const struct dysco_bpf *bpf, const uint8_t *file,
+		size_t bytes, const struct dysco_bpf_attachment *self, bool for_tap)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "dysco");
-	struct bpf_object *object = bpf_object__open_mem(object_file, sizeof(object_file), &opts);
 	int error;
 
-	if (!object) {
-		dysco_bpf_fail(dp, -errno, "the BPF programs in this agent cannot be read: %s",
-			       strerror(errno));
-		return NULL;
+	*object = bpf_object__open_mem(file, bytes, &opts);
+	if (!*object) {
+		return -errno;
 	}
-	error = prepare(object, dysco_bpf_of(dp), self, for_tap);
+	error = prepare(*object, bpf, self, for_tap);
 	if (!error) {
-		error = bpf_object__load(object);
+		error = bpf_object__load(*object);
 	}
 	if (error) {
-		bpf_object__close(object);
+		bpf_object__close(*object);
+		*object = NULL;
+	}
+	return error;
+}
+
+struct bpf_object *dysco_bpf_object_load(struct dysco_datapath *dp,
+					 const struct dysco_bpf_attachment *self, bool for_tap,
+					 enum dysco_bpf_variant variant)
+{
+	const struct dysco_bpf *bpf = dysco_bpf_of(dp);
+	struct bpf_object *object = NULL;
+	int error = -EINVAL;
+
+	if (variant == DYSCO_BPF_ANY) {
+		error = load(&object, bpf, fast_object, sizeof(fast_object), self, for_tap);
+	}
+	if (error) {
+		error = load(&object, bpf, plain_object, sizeof(plain_object), self, for_tap);
+	}
+	if (error) {
 		dysco_bpf_fail(dp, error,
 			       "the kernel does not load the BPF programs: %s; Linux 5.15 or later "
 			       "with CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF and root are needed",
 			       strerror(-error));
-		return NULL;
 	}
 	return object;
 }

@@ -91,8 +91,8 @@ hop_of(struct __sk_buff *skb, const struct dysco_leg *leg, uint32_t slot, uint64
  * over the whole packet (CHECKSUM_COMPLETE) it counts on an IPv4 header whose
  * own checksum makes up for the addresses; IPv6 has none, so that is undone.
  */
-static __always_inline void fix_checksum(struct __sk_buff *skb, const struct dysco_packet *p,
-					 struct dysco_csum_diff diff)
+static __always_inline void fix_by_helper(struct __sk_buff *skb, const struct dysco_packet *p,
+					  struct dysco_csum_diff diff)
 {
 	uint32_t at = (uint32_t)self.l2_bytes + p->l4 + 16;
 
@@ -107,8 +107,17 @@ static __always_inline void rewrite(struct __sk_buff *skb, struct dysco_packet *
 				    const struct dysco_tuple *to)
 {
 	struct dysco_csum_diff diff = dysco_edit_tuple(p, packet_data(skb), packet_end(skb), to);
+	uint8_t *tcp = packet_data(skb) + dysco_bound(p->l4, DYSCO_OFFSET_MASK);
+	enum sum_state state = sum_state(skb);
 
-	fix_checksum(skb, p, diff);
+	if (state == SUM_UNKNOWN || tcp + DYSCO_TCP_BYTES > packet_end(skb)) {
+		fix_by_helper(skb, p, diff);
+	} else if (state == SUM_FINISHED) {
+		dysco_csum_absorb(tcp + 16, (uint64_t)diff.pseudo + diff.plain);
+	} else {
+		dysco_store16(tcp + 16,
+			      dysco_csum_fold16((uint64_t)dysco_load16(tcp + 16) + diff.pseudo));
+	}
 }
 
 static __always_inline bool rewrite_macs(struct __sk_buff *skb, const struct dysco_bpf_hop *hop)

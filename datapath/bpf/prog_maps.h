@@ -83,6 +83,13 @@ struct {
 /* Constants of this attachment's copy of the programs, set before they are loaded. */
 const volatile struct dysco_bpf_attachment self;
 
+/* What the checksum field of a packet holds. */
+enum sum_state {
+	SUM_UNKNOWN,  /* the kernel's helpers know */
+	SUM_FINISHED, /* the whole sum */
+	SUM_PSEUDO,   /* the pseudo header's; the rest is added when the packet is sent */
+};
+
 static __always_inline void count(enum dysco_counter counter, uint64_t n)
 {
 	uint32_t zero = 0;

@@ -73,8 +73,10 @@ void dysco_bpf_maps_unpin(const struct dysco_bpf *bpf);
 const char *dysco_bpf_map_name(enum dysco_bpf_map map);
 
 /* object.c: a copy of the programs that uses the pinned maps. NULL: dp->error says why. */
+enum dysco_bpf_variant { DYSCO_BPF_ANY = 0, DYSCO_BPF_PLAIN };
 struct bpf_object *dysco_bpf_object_load(struct dysco_datapath *dp,
-					 const struct dysco_bpf_attachment *self, bool for_tap);
+					 const struct dysco_bpf_attachment *self, bool for_tap,
+					 enum dysco_bpf_variant variant);
 int dysco_bpf_object_program(const struct bpf_object *object, const char *name);
 /* Puts its programs where others tail-call them, in map `after`; and takes them out. */
 int dysco_bpf_object_offer(const struct dysco_bpf *bpf, const struct bpf_object *object,

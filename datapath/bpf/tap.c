@@ -113,7 +113,7 @@ static int prepare_link(struct dysco_datapath *dp, struct dysco_bpf_tap *tap)
 static int hook_program(struct dysco_datapath *dp, const struct dysco_bpf_tap *tap)
 {
 	static const struct dysco_bpf_attachment no_constants;
-	struct bpf_object *object = dysco_bpf_object_load(dp, &no_constants, true);
+	struct bpf_object *object = dysco_bpf_object_load(dp, &no_constants, true, DYSCO_BPF_ANY);
 	int error;
 
 	if (!object) {

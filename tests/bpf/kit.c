@@ -67,6 +67,15 @@ int kit_setup(void **state)
 	return 0;
 }
 
+int kit_setup_plain(void **state)
+{
+	int result = kit_setup(state);
+	struct kit *k = *state;
+
+	k->variant = DYSCO_BPF_PLAIN;
+	return result;
+}
+
 int kit_teardown(void **state)
 {
 	struct kit *k = *state;
@@ -113,7 +122,7 @@ void kit_reset(struct kit *k)
 void kit_load(struct kit *k)
 {
 	bpf_object__close(k->object);
-	k->object = dysco_bpf_object_load(&k->dp, &k->self, false);
+	k->object = dysco_bpf_object_load(&k->dp, &k->self, false, k->variant);
 	if (!k->object) {
 		fail_msg("%s", k->dp.error);
 	}

@@ -22,6 +22,7 @@
 struct kit {
 	struct dysco_datapath dp;
 	struct dysco_bpf_attachment self; /* for kit_load() */
+	enum dysco_bpf_variant variant;
 	struct bpf_object *object;
 	uint32_t ifindex;
 	char path[64];
@@ -36,6 +37,7 @@ struct kit_frame {
 
 /* For cmocka: group setup (skips the program, exit code 77, without root) and teardown. */
 int kit_setup(void **state);
+int kit_setup_plain(void **state); /* the programs' other variant */
 int kit_teardown(void **state);
 
 /* Fresh maps' contents, counters, attachment; then loads the programs with k->self. */

@@ -502,5 +502,6 @@ int main(void)
 	    cmocka_unit_test(bad_options_end_the_walk),
 	};
 
-	return cmocka_run_group_tests(tests, kit_setup, kit_teardown);
+	return cmocka_run_group_tests_name("fast", tests, kit_setup, kit_teardown) +
+	       cmocka_run_group_tests_name("plain", tests, kit_setup_plain, kit_teardown);
 }
