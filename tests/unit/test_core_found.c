@@ -137,6 +137,8 @@ static void plain_syn_takes_over_from_an_unconfirmed_chain(void **state)
 
 	(void)state;
 	assert_true(rig_to_server(rig, &syn).bytes > 0);
+	ack = rig_segment(&back, 500, 8, DYSCO_TCP_SYN | DYSCO_TCP_ACK, NULL, 0);
+	rig_out(rig, SERVER, &ack);
 	ack = rig_segment(&back, 501, 8, DYSCO_TCP_ACK, NULL, 0);
 	rig_out(rig, SERVER, &ack);
 	assert_true(rig_in(rig, SERVER, &syn).bytes > 0);
