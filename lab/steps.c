@@ -270,15 +270,6 @@ static const char *agent_path(struct lab *lab, const struct lab_step *step, cons
 	return lab_format(lab, "%s/agents/%s%s", lab_dir(lab), step->agent->name, file);
 }
 
-/* It may hold keys. */
-static int write_config(struct lab *lab, const char *path, const char *text)
-{
-	if (lab_write(lab, path, text)) {
-		return -1;
-	}
-	return chmod(path, 0600) ? lab_fail(lab, NULL, "%s: %s", path, strerror(errno)) : 0;
-}
-
 static int run_agent(struct steps *s, const struct lab_step *step)
 {
 	struct lab *lab = s->lab;
@@ -292,7 +283,7 @@ static int run_agent(struct steps *s, const struct lab_step *step)
 	memcpy((void *)words.word, argv, sizeof(argv));
 	/* The configuration may hold a key. */
 	return lab_mkdirs(lab, dir) || lab_mkdirs(lab, pin) ||
-		       write_config(lab, config, config_text(lab, step->agent), 0600) ||
+		       lab_write(lab, config, config_text(lab, step->agent), 0600) ||
 		       start(s, step, &words, agent_path(lab, step, "/log"))
 		   ? -1
 		   : 0;
