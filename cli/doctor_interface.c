@@ -230,19 +230,16 @@ static bool has_address(const json_t *link)
 	return false;
 }
 
-/* A rewritten packet leaves by route: a bridge that routes nothing has nowhere to send it. */
-static void look_at_bridge(struct dysco_doctor *doctor, const json_t *link)
+/* Its port: a rewritten packet goes where the routes of this host say, if they say anything. */
+static void look_at_bridge(struct dysco_doctor *doctor, const char *master)
 {
-	const char *master = dysco_json_text(link, "master");
 	struct dysco_finding bare = {
 	    DYSCO_LEVEL_WARNING, "bridge",
-	    "the next hop of a rewritten packet is found by this host's routes", "", ""};
-	json_t *bridge;
+	    "without a route to the next hop, rewritten packets go to the link address that the "
+	    "host's own packet had: right if that is a router, wrong if it is a neighbour",
+	    "", ""};
+	json_t *bridge = interface_link(master);
 
-	if (master[0] == '\0') {
-		return;
-	}
-	bridge = interface_link(master);
 	if (has_address(json_array_get(bridge, 0))) {
 		dysco_doctor_ok(doctor, "bridge", "%s has an address", master);
 	} else {
@@ -252,6 +249,33 @@ static void look_at_bridge(struct dysco_doctor *doctor, const json_t *link)
 		dysco_doctor_found(doctor, &bare);
 	}
 	json_decref(bridge);
+}
+
+/* A port that is on no bridge: this host routes what comes out of it. */
+static void look_at_routing(struct dysco_doctor *doctor, const char *ifname)
+{
+	struct dysco_finding off = {
+	    DYSCO_LEVEL_WARNING, "forwarding",
+	    "this host routes what comes out of a port that is on no bridge",
+	    "IPv4 forwarding is off", ""};
+
+	if (dysco_doctor_sysctl("net.ipv4.conf.%s.forwarding", ifname) == 1) {
+		dysco_doctor_ok(doctor, "forwarding", "on");
+		return;
+	}
+	snprintf(off.mend, sizeof(off.mend), "sysctl -w net.ipv4.ip_forward=1");
+	dysco_doctor_found(doctor, &off);
+}
+
+static void look_beyond_port(struct dysco_doctor *doctor, const char *ifname, const json_t *link)
+{
+	const char *master = dysco_json_text(link, "master");
+
+	if (master[0] != '\0') {
+		look_at_bridge(doctor, master);
+	} else {
+		look_at_routing(doctor, ifname);
+	}
 }
 
 void dysco_doctor_interface(struct dysco_doctor *doctor, const char *ifname,
@@ -281,7 +305,7 @@ void dysco_doctor_interface(struct dysco_doctor *doctor, const char *ifname,
 	look_at_redirects(doctor, ifname);
 	look_at_accepted_redirects(doctor, ifname);
 	if (port) {
-		look_at_bridge(doctor, link);
+		look_beyond_port(doctor, ifname, link);
 	}
 	json_decref(links);
 }
@@ -368,23 +392,20 @@ static void look_at_forwarding(struct dysco_doctor *doctor, const json_t *attach
 	dysco_doctor_found(doctor, &off);
 }
 
-/*
- * Behind a port attachment the programs redirect packets past netfilter of
- * this namespace, so its conntrack sees only one direction or none.
- */
+/* Between a port and the network, netfilter has the subsessions. */
 static void look_at_conntrack(struct dysco_doctor *doctor, const json_t *attachment)
 {
 	bool port = strcmp(dysco_json_text(attachment, "mode"), "port") == 0;
 	long count = dysco_doctor_sysctl("net.netfilter.nf_conntrack_count");
-	struct dysco_finding half = {
+	struct dysco_finding sees = {
 	    DYSCO_LEVEL_NOTE, "conntrack",
-	    "rewritten packets pass this namespace's netfilter in one direction at most; a rule "
-	    "that drops 'ct state invalid' there drops sessions",
+	    "netfilter here sees subsessions, whose ports are 61000-65535 unless configured, not "
+	    "the sessions: rules for the sessions' ports do not match them",
 	    "connections are tracked in the namespace of a port attachment",
 	    "nft insert rule inet filter forward tcp dport 61000-65535 accept"};
 
 	if (port && count > 0) {
-		dysco_doctor_found(doctor, &half);
+		dysco_doctor_found(doctor, &sees);
 	}
 }
 
