@@ -24,7 +24,7 @@
 
 #include "wire/message.h"
 
-#define DYSCO_LEG_LAYOUT 1 /* changes whenever a struct of this file does */
+#define DYSCO_LEG_LAYOUT 2 /* changes whenever a struct of this file does */
 #define DYSCO_NO_SLOT	 0 /* slot 0 is never used */
 
 enum dysco_direction { DYSCO_OUT = 0, DYSCO_IN = 1 };
@@ -66,7 +66,7 @@ struct dysco_leg_run {
 	uint32_t fin_end; /* sequence number after the FIN */
 	uint16_t window;  /* last, unscaled */
 	uint8_t seen;	  /* DYSCO_SEEN_* */
-	uint8_t zero[9];
+	uint8_t zero[25];
 };
 #define DYSCO_SEEN_ANY	   0x01 /* seq_end is valid */
 #define DYSCO_SEEN_ACK	   0x02 /* ack is valid */
@@ -76,7 +76,8 @@ struct dysco_leg_run {
 #define DYSCO_SEEN_FINACK  0x20 /* this direction acknowledged the other one's FIN */
 #define DYSCO_SEEN_RST	   0x40
 #define DYSCO_SEEN_CONFIRM 0x80 /* an ACK without SYN: the handshake is over on this side */
-_Static_assert(sizeof(struct dysco_leg_run) == 48, "");
+_Static_assert(sizeof(struct dysco_leg_run) == 64,
+	       "a cache line: the directions run on different CPUs");
 
 struct dysco_leg {
 	/* decision fields; the core writes them, `mode` last */
@@ -91,9 +92,9 @@ struct dysco_leg {
 	uint64_t created_ns;
 	struct dysco_tuple host_tuple; /* outward */
 	struct dysco_tuple wire_tuple; /* outward; all zero while not set up */
+	uint8_t pad[128 - 24 - 2 * 36];
 	/* running fields, by enum dysco_direction */
 	struct dysco_leg_run run[2];
-	uint8_t pad[256 - 24 - 2 * 36 - 2 * 48];
 };
 _Static_assert(sizeof(struct dysco_leg) == 256, "four cache lines");
 
