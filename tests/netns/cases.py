@@ -13,13 +13,14 @@ class OnStar(unittest.TestCase):
     links = None
     agentless = ()
     extra = ()
+    expected = ()  # warnings
     config = ("timeout linger 1",)
     policies = ("via fw1,fw2 filter tcp dst portrange 80-99",)  # of the client, p0, p1 ...
 
     @classmethod
     def setUpClass(cls):
         cls.lab = Star(cls.__name__.lower(), cls.boxes, cls.mode, cls.links, cls.agentless, cls.config, cls.extra)
-        cls.addClassCleanup(cls.lab.down)
+        cls.addClassCleanup(cls.lab.down, expected=cls.expected)
         for i, policy in enumerate(cls.policies):
             cls.lab.ask(cls.lab.agent_of("client"), f"policy add p{i} at client {policy}")
 

@@ -15,6 +15,7 @@ A Star is up from __init__ to down(). Agents, by mode:
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -92,6 +93,41 @@ def star_text(nodes, mode="nic", agentless=(), config=(), extra=()):
     return "\n".join(lines) + "\n"
 
 
+class Monitor:
+    """Events of an agent, from the moment it was made."""
+
+    def __init__(self, connection):
+        self.socket = connection
+        self.socket.sendall(b"monitor\n")
+        self.rest, self.events = b"", []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def read(self):
+        """Waits for more events."""
+        part = self.socket.recv(65536)
+        if not part:
+            raise AssertionError(f"the agent ended the monitor after {self.events}")
+        *lines, self.rest = (self.rest + part).split(b"\n")
+        self.events += [json.loads(line) for line in lines]
+
+    def wait_for(self, event, **members):
+        """The first such event, and drops it and what came before it."""
+        while True:
+            for i, e in enumerate(self.events):
+                if e["event"] == event and all(e[name] == value for name, value in members.items()):
+                    del self.events[: i + 1]
+                    return e
+            try:
+                self.read()
+            except TimeoutError:
+                raise AssertionError(f"no event {event} {members}; there were {self.events}") from None
+
+
 class Lab:
     """A lab that is up, its agents, and what can be asked of them."""
 
@@ -110,9 +146,12 @@ class Lab:
         if done.returncode != 0:
             raise AssertionError(f"dysco lab {' '.join(arguments)}: {done.stdout}{done.stderr}")
 
-    def down(self, quiet=True):
-        """Takes the lab down. Fails on warnings in the agents' logs, unless quiet is false."""
-        logs = self.warnings() if quiet else []
+    def down(self, quiet=True, expected=()):
+        """Takes the lab down. Fails on warnings in the agents' logs, unless quiet is false.
+
+        expected: regular expressions of warnings that the tests cause on purpose.
+        """
+        logs = [line for line in self.warnings() if not any(re.search(e, line) for e in expected)] if quiet else []
         for process in self.restarted:
             process.kill()
             process.wait()
@@ -184,6 +223,9 @@ class Lab:
         if "error" in answer:
             raise Refused(answer["error"])
         return answer
+
+    def monitor(self, agent):
+        return Monitor(self._connect(agent))
 
     def cli(self, agent, *words):
         """`dysco` itself: (exit code, stdout, stderr)."""
