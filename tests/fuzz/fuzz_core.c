@@ -263,6 +263,31 @@ static void made_packet(struct world *w, struct program *program)
 	receive(w, data, bytes, where & 1);
 }
 
+/* An ICMP error from a peer or the host about a packet with one of the usual five-tuples. */
+static void made_error(struct world *w, struct program *program)
+{
+	uint8_t data[200] = {0};
+	uint8_t where = next(program);
+	bool ip6 = where & 0x20;
+	uint8_t ends = next(program);
+	struct dysco_tuple quoted = tuple_of(ends, next(program), ip6);
+	struct dysco_tuple outer = tuple_of((uint8_t)(ends >> 4), 0, ip6);
+	size_t header = ip6 ? DYSCO_IP6_BYTES : DYSCO_IP4_BYTES;
+	size_t n = dysco_edit_make_segment(data + header + DYSCO_ICMP_BYTES, 100, &quoted, 10, 0,
+					   DYSCO_TCP_SYN, 1000, 0, NULL, 0);
+	size_t bytes = header + DYSCO_ICMP_BYTES + ((where & 2) ? n : header + 8);
+
+	if (ip6) {
+		dysco_make_ip6(data, &outer, bytes);
+		data[6] = DYSCO_PROTO_ICMP6;
+	} else {
+		dysco_make_ip4(data, &outer, bytes);
+		data[9] = DYSCO_PROTO_ICMP;
+	}
+	data[header] = 3;
+	receive(w, data, bytes, where & 1);
+}
+
 /* ---- everything else ---- */
 
 static void pass_time(struct world *w, uint64_t seconds)
@@ -299,6 +324,9 @@ static void step(struct world *w, struct program *program)
 		break;
 	case 4:
 		start(w);
+		break;
+	case 6:
+		made_error(w, program);
 		break;
 	default:
 		made_packet(w, program);
