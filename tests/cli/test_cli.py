@@ -288,6 +288,42 @@ class Here(unittest.TestCase):
         self.assertTrue(re.match(r"dysco \d+\.\d+\.\d+\n$", said.stdout), said.stdout)
 
 
+class Completion(unittest.TestCase):
+    SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts",
+                          "dysco.bash-completion")
+    COMPLETE = '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dysco; printf "%s\\n" "${COMPREPLY[@]}"'
+
+    def complete(self, *words, answer=None):
+        """What is offered for the last word, when the agent gives this answer."""
+        with tempfile.TemporaryDirectory() as folder, \
+                Agent(json.dumps(answer or {}).encode() + b"\n") as agent:
+            os.symlink(os.path.abspath(DYSCO), os.path.join(folder, "dysco"))
+            environment = dict(os.environ, DYSCO_SOCKET=agent.path,
+                               PATH=folder + ":" + os.environ["PATH"])
+            said = subprocess.run(["bash", "-c", self.COMPLETE, self.SCRIPT, "dysco", *words],
+                                  capture_output=True, text=True, env=environment, timeout=60,
+                                  check=True, stdin=subprocess.DEVNULL)
+            return set(said.stdout.split())
+
+    def test_commands(self):
+        self.assertLessEqual({"status", "policy", "session", "doctor"}, self.complete(""))
+        self.assertEqual(self.complete("sess"), {"session"})
+        self.assertEqual(self.complete("policy", ""), {"list", "add", "replace", "remove", "test"})
+        self.assertEqual(self.complete("--json", "session", "tr"), {"trace"})
+
+    def test_names_come_from_the_agent(self):
+        policies = {"policies": [{"name": "web"}, {"name": "mail"}]}
+        self.assertEqual(self.complete("policy", "remove", "", answer=policies), {"web", "mail"})
+        self.assertEqual(self.complete("policy", "remove", "m", answer=policies), {"mail"})
+        sessions = {"sessions": [{"id": ID, "session": SESSION}], "total": 1}
+        self.assertEqual(self.complete("session", "trace", "", answer=sessions), {ID[:8]})
+        hosts = {"hosts": [{"name": "client", "addresses": ["10.0.0.1"]}]}
+        self.assertEqual(self.complete("policy", "add", "x", "at", "", answer=hosts), {"client"})
+
+    def test_no_agent_no_names(self):
+        self.assertEqual(self.complete("box", "remove", "", answer={"boxes": []}), set())
+
+
 if __name__ == "__main__":
     DYSCO = sys.argv.pop(1)
     unittest.main()
