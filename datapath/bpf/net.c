@@ -265,11 +265,13 @@ int dysco_link_make_veth(const char *name, const char *peer)
 	return request_send(&rq, NULL, NULL);
 }
 
+/* Each priority is also reported by itself, without a handle. */
 static int filter_answer(void *context, const struct nlmsghdr *nlh)
 {
+	const struct tcmsg *tc = NLMSG_DATA(nlh);
 	int *count = context;
 
-	*count += nlh->nlmsg_type == RTM_NEWTFILTER;
+	*count += nlh->nlmsg_type == RTM_NEWTFILTER && tc->tcm_handle != 0;
 	return 0;
 }
 
