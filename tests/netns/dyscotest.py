@@ -137,17 +137,27 @@ class Capture:
 
 # ---- what a test may leave behind, and what is kept of a failure ----
 
+OWNER = os.getpid()  # the runner; its guard, a fork, cleans up after it
+
+
 def leftovers():
     """Namespaces, folders and pins of this process's labs."""
-    end = f"-{os.getpid()}"
+    end = f"-{OWNER}"
     found = [f"namespace {name}" for name in os.listdir("/run/netns") if name.startswith("dysco-") and end + "-" in name + "-"] if os.path.isdir("/run/netns") else []
     found += [path for root in ("/run/dysco-lab", "/sys/fs/bpf/dysco-lab") for path in glob.glob(f"{root}/*{end}")]
     return found
 
 
-def remove_leftovers():
-    for path in glob.glob(f"/run/dysco-lab/*-{os.getpid()}"):
+def _remove_once():
+    for path in glob.glob(f"/run/dysco-lab/*-{OWNER}"):
         dysco("lab", "down", os.path.basename(path))
+    return not leftovers()
+
+
+def remove_leftovers():
+    """Waits for an `up` that is still under way: it refuses a `down` meanwhile."""
+    with contextlib.suppress(AssertionError):
+        peers.eventually(_remove_once, "leftovers stay", 180)
 
 
 def _save(path, command):
@@ -256,9 +266,27 @@ def _run_module(module, pattern, result):
         result.report(module)
 
 
-def _stop(number, _):
-    """Clean-up handlers run: the signal becomes an exception."""
-    raise SystemExit(128 + number)
+def _stop(_number, _frame):
+    """The only exception that unittest lets through: clean-up happens on its way."""
+    raise KeyboardInterrupt
+
+
+def _guard():
+    """A process that outlives a killed runner, and takes its labs down."""
+    alive, held = os.pipe()
+    if os.fork() != 0:
+        os.close(alive)
+        return
+    os.setsid()
+    os.close(held)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    silence = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):  # nobody waits for our end of a pipe
+        os.dup2(silence, standard)
+    os.read(alive, 1)  # ends when the runner has: only it holds the other end
+    remove_leftovers()
+    os._exit(0)
 
 
 def main(arguments):
@@ -282,10 +310,14 @@ def main(arguments):
             return 1
     modules = [os.path.basename(file).removesuffix(".py") for file in arguments or everything]
     signal.signal(signal.SIGTERM, _stop)
+    _guard()
     result = Result()
     try:
         for module in modules:
             _run_module(module, pattern, result)
+    except KeyboardInterrupt:
+        result.failed += 1
+        print("FAIL  stopped by a signal")
     finally:
         remove_leftovers()
     print(f"{result.passed} passed, {result.failed} failed")
