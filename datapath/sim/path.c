@@ -70,22 +70,30 @@ static uint16_t classify(const struct dysco_sim *sim, const struct dysco_packet 
 	return DYSCO_NO_POLICY;
 }
 
-/* A SYN from the host that belongs to no leg: let out by a box under a tag, first of a chain, or
- * neither. */
+/*
+ * A SYN from the host that belongs to no leg: let out by a box under a tag,
+ * sent by a local socket that has a subsession's five-tuple, first of a chain,
+ * or none of our business.
+ */
 static enum dysco_sim_fate classify_syn(struct dysco_sim *sim, uint64_t now_ns,
 					const struct dysco_sim_frame *frame,
 					const struct dysco_packet *p,
 					struct dysco_sim_result *result)
 {
-	bool tagged =
-	    dysco_packet_option(p, frame->data, frame->data + frame->bytes, DYSCO_EXID_TAG) != 0;
+	struct dysco_leg_key back = {dysco_tuple_reverse(&p->tuple), frame->host, DYSCO_IN, 0};
+	const uint8_t *end = frame->data + frame->bytes;
 
 	result->policy = classify(sim, p, frame->host);
-	if (!tagged && result->policy == DYSCO_NO_POLICY) {
+	if (dysco_packet_option(p, frame->data, end, DYSCO_EXID_TAG) != 0) {
+		return punt(sim, now_ns, result);
+	}
+	if (sim->table.ops->find(&sim->table, &back) != DYSCO_NO_SLOT) {
+		return drop(sim, result, DYSCO_REASON_PORT_CONFLICT);
+	}
+	if (result->policy == DYSCO_NO_POLICY) {
 		return DYSCO_SIM_ONWARD;
 	}
-	if (!tagged && !agent_runs(sim, now_ns) &&
-	    sim->rules[result->policy].fail == DYSCO_FAIL_OPEN) {
+	if (!agent_runs(sim, now_ns) && sim->rules[result->policy].fail == DYSCO_FAIL_OPEN) {
 		sim->stats.counters[DYSCO_COUNTER_BYPASS]++;
 		return DYSCO_SIM_ONWARD;
 	}
@@ -184,9 +192,13 @@ static enum dysco_sim_fate icmp_error(struct dysco_sim *sim, uint64_t now_ns,
 	return result->slot == DYSCO_NO_SLOT ? DYSCO_SIM_ONWARD : punt(sim, now_ns, result);
 }
 
+/* Rules cannot judge what has no ports: where there are rules, no fragment slips past them. */
 static enum dysco_sim_fate fragment(struct dysco_sim *sim, const struct dysco_sim_frame *frame,
 				    const struct dysco_packet *p, struct dysco_sim_result *result)
 {
+	if (frame->direction == DYSCO_OUT && sim->n_rules > 0) {
+		return drop(sim, result, DYSCO_REASON_FRAGMENT);
+	}
 	if (p->first) {
 		result->slot = lookup(sim, &p->tuple, frame);
 	}
