@@ -64,14 +64,16 @@ static bool within_rate(struct dysco_log_site *site, enum dysco_log_level level)
 	return true;
 }
 
-void dysco_log_at(struct dysco_log_site *site, enum dysco_log_level level, const char *format, ...)
+bool dysco_log_wanted(struct dysco_log_site *site, enum dysco_log_level level)
+{
+	return level <= threshold && within_rate(site, level);
+}
+
+void dysco_log_write(enum dysco_log_level level, const char *format, ...)
 {
 	char text[1024];
 	va_list args;
 
-	if (level > threshold || !within_rate(site, level)) {
-		return;
-	}
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

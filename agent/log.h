@@ -19,13 +19,17 @@ struct dysco_log_site {
 
 void dysco_log_open(void);
 void dysco_log_set_level(enum dysco_log_level level);
-void dysco_log_at(struct dysco_log_site *site, enum dysco_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Is a line of this level, from this place, to be written now? Counts it. */
+bool dysco_log_wanted(struct dysco_log_site *site, enum dysco_log_level level);
+void dysco_log_write(enum dysco_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #define dysco_log(level, ...)                                                                      \
 	do {                                                                                       \
 		static struct dysco_log_site log_site_;                                            \
-		dysco_log_at(&log_site_, level, __VA_ARGS__);                                      \
+		if (dysco_log_wanted(&log_site_, level)) {                                         \
+			dysco_log_write(level, __VA_ARGS__);                                       \
+		}                                                                                  \
 	} while (0)
 
 /* CLOCK_MONOTONIC, as bpf_ktime_get_ns(). */

@@ -15,7 +15,9 @@
 
 static double seconds(uint64_t now_ns, uint64_t then_ns)
 {
-	return then_ns >= now_ns ? 0 : (double)((now_ns - then_ns) / 1000000u) / 1000.0;
+	uint64_t ms = then_ns >= now_ns ? 0 : (now_ns - then_ns) / 1000000u;
+
+	return (double)ms / 1000.0;
 }
 
 static json_t *json_seconds_since(uint64_t now_ns, uint64_t then_ns)

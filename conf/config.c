@@ -19,11 +19,11 @@ int dysco_conf_fail(struct dysco_conf_error *error, const char *code, const char
 {
 	va_list args;
 
-	snprintf(error->code, sizeof(error->code), "%s", code);
-	snprintf(error->hint, sizeof(error->hint), "%s", hint ? hint : "");
 	va_start(args, format);
 	vsnprintf(error->message, sizeof(error->message), format, args);
 	va_end(args);
+	snprintf(error->code, sizeof(error->code), "%s", code);
+	snprintf(error->hint, sizeof(error->hint), "%s", hint ? hint : "");
 	return -1;
 }
 

@@ -257,11 +257,6 @@ static int check_attachment(struct dysco_statement *s, const struct dysco_attach
 {
 	char hint[160];
 
-	if (!host) {
-		return dysco_conf_fail(s->error, "syntax",
-				       "attach nic|port IFACE host NAME address ADDR",
-				       "attach %s: the host is missing", a->ifname);
-	}
 	if (host->n_prefixes == 0) {
 		snprintf(hint, sizeof(hint), "attach ... host %s address ADDR", host->name);
 		return dysco_conf_fail(s->error, "unknown_host", hint,
@@ -297,8 +292,15 @@ int dysco_apply_attach(struct dysco_statement *s)
 				       "attach: '%.60s' is neither nic nor port", mode);
 	}
 	a.mode = strcmp(mode, "port") == 0 ? DYSCO_ATTACH_PORT : DYSCO_ATTACH_NIC;
-	if (take_interface(s, "the interface", a.ifname) != 0 || take_clauses(s, &a, &host) != 0 ||
-	    check_attachment(s, &a, host) != 0) {
+	if (take_interface(s, "the interface", a.ifname) != 0 || take_clauses(s, &a, &host) != 0) {
+		return -1;
+	}
+	if (!host) {
+		return dysco_conf_fail(s->error, "syntax",
+				       "attach nic|port IFACE host NAME address ADDR",
+				       "attach %s: the host is missing", a.ifname);
+	}
+	if (check_attachment(s, &a, host) != 0) {
 		return -1;
 	}
 	a.host = host->id;

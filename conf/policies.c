@@ -226,7 +226,7 @@ static void remove_policy(struct dysco_config *config, int index)
 	memmove(&setup->policies[index], &setup->policies[index + 1],
 		behind * sizeof(setup->policies[0]));
 	memmove(&config->filters[index], &config->filters[index + 1],
-		behind * sizeof(config->filters[0]));
+		behind * sizeof(struct dysco_filter *));
 	setup->n_policies--;
 }
 
@@ -243,7 +243,8 @@ static void insert_policy(struct dysco_config *config, const struct dysco_policy
 	}
 	behind = (size_t)(setup->n_policies - at);
 	memmove(&setup->policies[at + 1], &setup->policies[at], behind * sizeof(*policy));
-	memmove(&config->filters[at + 1], &config->filters[at], behind * sizeof(filter));
+	memmove(&config->filters[at + 1], &config->filters[at],
+		behind * sizeof(struct dysco_filter *));
 	setup->policies[at] = *policy;
 	config->filters[at] = filter;
 	setup->n_policies++;
