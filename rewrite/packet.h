@@ -51,6 +51,15 @@ DYSCO_INLINE enum dysco_parse dysco_packet_parse(struct dysco_packet *p, const u
 						 const uint8_t *end, uint32_t total_bytes);
 
 /*
+ * The commonest packets by a shorter way: whole IPv4 packets without IP options
+ * that carry a TCP segment with ACK, perhaps PSH, and no other flag. true: *p is
+ * what dysco_packet_parse() would have made of it, with DYSCO_PARSE_TCP. false:
+ * nothing is said, *p is not valid.
+ */
+DYSCO_INLINE bool dysco_packet_plain(struct dysco_packet *p, const uint8_t *data,
+				     const uint8_t *end, uint32_t total_bytes);
+
+/*
  * Walks the TCP options of a parsed packet. Calls nothing, allocates nothing:
  * finds our experimental option with this ExID and returns the offset of its
  * kind byte in the packet, or 0. Options of length 0 or 1, or past the header's

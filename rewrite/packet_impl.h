@@ -321,6 +321,38 @@ DYSCO_INLINE enum dysco_parse dysco_packet_parse(struct dysco_packet *p, const u
 	return DYSCO_PARSE_OTHER;
 }
 
+DYSCO_INLINE bool dysco_packet_plain(struct dysco_packet *p, const uint8_t *data,
+				     const uint8_t *end, uint32_t total_bytes)
+{
+	const uint8_t *tcp = data + DYSCO_IP4_BYTES;
+	uint32_t bytes, header;
+
+	if (tcp + DYSCO_TCP_BYTES > end || data[0] != 0x45 || data[9] != DYSCO_PROTO_TCP ||
+	    (dysco_load16(data + 6) & DYSCO_BE16(0x3fff)) ||
+	    (tcp[13] & 0x3f & ~DYSCO_TCP_PSH) != DYSCO_TCP_ACK) {
+		return false;
+	}
+	bytes = DYSCO_HOST16(dysco_load16(data + 2));
+	header = (uint32_t)(tcp[12] >> 4) * 4;
+	if (header < DYSCO_TCP_BYTES || tcp + header > end || DYSCO_IP4_BYTES + header > bytes ||
+	    bytes > total_bytes) {
+		return false;
+	}
+	__builtin_memset(p, 0, sizeof(*p));
+	p->version = 4;
+	p->tuple.src = dysco_addr_from_ip4(dysco_load32(data + 12));
+	p->tuple.dst = dysco_addr_from_ip4(dysco_load32(data + 16));
+	dysco_packet_ports(p, tcp);
+	p->seq = DYSCO_HOST32(dysco_load32(tcp + 4));
+	p->ack = DYSCO_HOST32(dysco_load32(tcp + 8));
+	p->flags = tcp[13] & 0x3f;
+	p->window = DYSCO_HOST16(dysco_load16(tcp + 14));
+	p->l4 = DYSCO_IP4_BYTES;
+	p->payload = (uint16_t)(DYSCO_IP4_BYTES + header);
+	p->payload_bytes = bytes - p->payload;
+	return true;
+}
+
 /* Length of our option with this ExID, and its first four bytes. */
 DYSCO_INLINE uint8_t dysco_option_bytes(uint16_t exid)
 {

@@ -37,6 +37,7 @@ static const struct map_kind kinds[DYSCO_BPF_MAPS] = {
 			   BPF_F_MMAPABLE},
     [DYSCO_BPF_KEYS] = {"keys", BPF_MAP_TYPE_HASH, sizeof(struct dysco_leg_key), 4, 0, 0},
     [DYSCO_BPF_HOPS] = {"hops", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_bpf_hop), 0, 0},
+    [DYSCO_BPF_FLOWS_MAP] = {"flows", BPF_MAP_TYPE_ARRAY, 4, 4, DYSCO_BPF_FLOWS, 0},
     [DYSCO_BPF_ATTACHMENTS_MAP] = {"attachments", BPF_MAP_TYPE_ARRAY, 4,
 				   sizeof(struct dysco_bpf_attachment), DYSCO_BPF_ATTACHMENTS, 0},
     [DYSCO_BPF_STATS] = {"stats", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct dysco_bpf_stats), 1,

@@ -13,7 +13,7 @@
 #ifndef DYSCO_DATAPATH_BPF_PROG_HOOKS_H
 #define DYSCO_DATAPATH_BPF_PROG_HOOKS_H
 
-#include "datapath/bpf/prog_fast.h"
+#include "datapath/bpf/prog_quick.h"
 #include "datapath/bpf/prog_slow.h"
 
 #define PULL_BYTES 256 /* headers of a packet that does not have them in its linear part */
@@ -123,6 +123,7 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 		if (!leg) {
 			return TC_ACT_UNSPEC;
 		}
+		flow_remember(p, direction, slot);
 		return direction == DYSCO_OUT ? fast_out(skb, p, leg, slot) : fast_in(skb, p, leg);
 	case DYSCO_VERDICT_PUNT:
 		return punt(skb, direction,
@@ -167,11 +168,21 @@ static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_directi
 	uint8_t version = skb->protocol == DYSCO_BE16(ETH_P_IP)	    ? 4
 			  : skb->protocol == DYSCO_BE16(ETH_P_IPV6) ? 6
 								    : 0;
+	int parsed;
 
 	if (handled(skb, direction) || version == 0 || skb->vlan_present) {
 		return TC_ACT_UNSPEC;
 	}
-	switch (parse(skb, &p)) {
+	if (version == 4 &&
+	    dysco_packet_plain(&p, packet_data(skb), packet_end(skb), skb->len - self.l2_bytes)) {
+		if (quick(skb, &p, direction)) {
+			return TC_ACT_UNSPEC;
+		}
+		parsed = DYSCO_PARSE_TCP;
+	} else {
+		parsed = parse(skb, &p);
+	}
+	switch (parsed) {
 	case DYSCO_PARSE_TCP:
 		return p.version == version ? tcp_packet(skb, &p, direction)
 					    : drop(DYSCO_REASON_BAD_PACKET);

@@ -12,7 +12,7 @@
 #include "datapath/reasons.h"
 
 /* Of everything pinned; part of every check before maps of an earlier agent are used. */
-#define DYSCO_BPF_LAYOUT      (DYSCO_LEG_LAYOUT * 1000 + 1)
+#define DYSCO_BPF_LAYOUT      (DYSCO_LEG_LAYOUT * 1000 + 2)
 
 #define DYSCO_BPF_GRACE_NS    1000000000ull /* heartbeats older than this: no agent */
 #define DYSCO_BPF_ATTACHMENTS 1024
@@ -78,6 +78,9 @@ struct dysco_bpf_hop {
 	uint8_t zero[3];
 };
 _Static_assert(sizeof(struct dysco_bpf_hop) == 40, "");
+
+#define DYSCO_BPF_FLOWS_SHIFT 14
+#define DYSCO_BPF_FLOWS	      (1u << DYSCO_BPF_FLOWS_SHIFT)
 
 /* Why a packet is punted, beside its own contents. */
 enum dysco_bpf_punt_kind { DYSCO_BPF_PUNT_PACKET = 0, DYSCO_BPF_PUNT_CONTROL };

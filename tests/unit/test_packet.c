@@ -17,16 +17,37 @@ static struct dysco_tuple tuple_of(bool ip6)
 	return random_tuple(&r, ip6);
 }
 
+static void assert_same(const struct dysco_packet *a, const struct dysco_packet *b)
+{
+	assert_true(dysco_tuple_equal(&a->tuple, &b->tuple));
+	assert_int_equal(a->seq, b->seq);
+	assert_int_equal(a->ack, b->ack);
+	assert_int_equal(a->window, b->window);
+	assert_int_equal(a->flags, b->flags);
+	assert_int_equal(a->version, b->version);
+	assert_int_equal(a->l3, b->l3);
+	assert_int_equal(a->l4, b->l4);
+	assert_int_equal(a->payload, b->payload);
+	assert_int_equal(a->payload_bytes, b->payload_bytes);
+	assert_int_equal(a->first, b->first);
+}
+
 /* In memory of just that size, so that a sanitizer sees a byte too many being read. */
 static enum dysco_parse parse_exactly(struct dysco_packet *p, const uint8_t *data, size_t bytes,
 				      uint32_t total)
 {
 	uint8_t *copy = malloc(bytes ? bytes : 1);
+	struct dysco_packet plain;
 	enum dysco_parse result;
 
 	assert_non_null(copy);
 	memcpy(copy, data, bytes);
 	result = dysco_packet_parse(p, copy, copy + bytes, total);
+	/* Whatever the short way takes, the long way takes alike. */
+	if (dysco_packet_plain(&plain, copy, copy + bytes, total)) {
+		assert_int_equal(result, DYSCO_PARSE_TCP);
+		assert_same(&plain, p);
+	}
 	if (result == DYSCO_PARSE_TCP) {
 		dysco_packet_option(p, copy, copy + bytes, DYSCO_EXID_MARK);
 	}
@@ -71,6 +92,50 @@ static void tcp_packets_are_read_whatever_they_hold(void **state)
 		assert_int_equal(p.version, ip4 ? 4 : 6);
 		assert_found(&p, &made.recipe, ip4 ? 20 : 40);
 	}
+}
+
+static bool is_plain(const struct recipe *r)
+{
+	uint8_t data[PACKET_BYTES];
+	size_t bytes = packet_make(data, r);
+	struct dysco_packet p;
+
+	return dysco_packet_plain(&p, data, data + bytes, (uint32_t)bytes);
+}
+
+static void the_short_way_takes_plain_segments_only(void **state)
+{
+	static const uint8_t options[40] = {1, 1, 1, 1};
+	const struct recipe plain = {.tuple = tuple_of(false),
+				     .flags = DYSCO_TCP_ACK,
+				     .payload = options,
+				     .payload_bytes = 9};
+	struct recipe r;
+
+	(void)state;
+	for (unsigned int flags = 0; flags < 0x40; flags++) {
+		r = plain;
+		r.flags = (uint8_t)flags;
+		assert_int_equal(is_plain(&r),
+				 (flags & ~(unsigned int)DYSCO_TCP_PSH) == DYSCO_TCP_ACK);
+	}
+	r = plain;
+	r.options = options;
+	r.option_bytes = 12;
+	assert_true(is_plain(&r));
+	r = plain;
+	r.ip = options;
+	r.ip_bytes = 4;
+	assert_false(is_plain(&r));
+	r = plain;
+	r.ip4_fragment = 0x2000;
+	assert_false(is_plain(&r));
+	r = plain;
+	r.protocol = 17;
+	assert_false(is_plain(&r));
+	r = plain;
+	r.tuple = tuple_of(true);
+	assert_false(is_plain(&r));
 }
 
 static void ip4_options_are_passed_over(void **state)
@@ -476,6 +541,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(tcp_packets_are_read_whatever_they_hold),
+	    cmocka_unit_test(the_short_way_takes_plain_segments_only),
 	    cmocka_unit_test(ip4_options_are_passed_over),
 	    cmocka_unit_test(ip6_extension_headers_are_walked),
 	    cmocka_unit_test(too_many_ip6_extension_headers_are_refused),
