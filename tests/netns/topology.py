@@ -225,7 +225,9 @@ class Lab:
         return answer
 
     def monitor(self, agent):
-        return Monitor(self._connect(agent))
+        monitor = Monitor(self._connect(agent))
+        self.ask(agent, "version")  # requests are taken in order: the agent knows the monitor now
+        return monitor
 
     def cli(self, agent, *words):
         """`dysco` itself: (exit code, stdout, stderr)."""
