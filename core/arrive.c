@@ -275,6 +275,42 @@ static void foreign_syn(struct dysco_core *core, struct dysco_work *w, uint32_t 
 	}
 }
 
+/* The five-tuple of this leg's session had another chain here, which still lingers. */
+static bool had_chain(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_tuple *session = &dysco_cold_at(core, slot)->session;
+	struct dysco_tuple reversed = dysco_tuple_reverse(session);
+
+	for (uint32_t other = 1; other <= core->high_slot; other++) {
+		const struct dysco_tuple *its = &dysco_cold_at(core, other)->session;
+
+		if (other != slot && dysco_leg_at(core, other)->mode != DYSCO_MODE_FREE &&
+		    dysco_leg_at(core, other)->host == dysco_leg_at(core, slot)->host &&
+		    (dysco_tuple_equal(its, session) || dysco_tuple_equal(its, &reversed))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * The host has had this very SYN already, without any chain: a fail-open policy
+ * gave the chain up, and it was slower. It gives way. What acknowledges another
+ * stream, or had a chain, is an older connection's, and goes back along this one.
+ */
+void dysco_syn_superseded(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	uint32_t isn = dysco_cold_at(core, slot)->isn;
+
+	if ((w->p.flags & DYSCO_TCP_ACK) && w->p.ack - (isn + 1) < 0x40000000u &&
+	    !had_chain(core, slot)) {
+		dysco_leg_retire(core, w->now_ns, slot);
+		dysco_pass(w, slot);
+	} else {
+		dysco_forward(core, w, slot);
+	}
+}
+
 void dysco_syn_arrived(struct dysco_core *core, struct dysco_work *w)
 {
 	uint32_t slot = dysco_find(core, &w->p.tuple, w->in->host, DYSCO_IN);

@@ -214,11 +214,13 @@ static void other_arrived(struct dysco_core *core, struct dysco_work *w)
 		dysco_pass(w, slot);
 		break;
 	case DYSCO_VERDICT_PUNT:
-		if (leg->mode == DYSCO_MODE_FAST) {
+		if (leg->mode == DYSCO_MODE_PUNT) {
+			dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
+		} else if (direction == DYSCO_OUT) {
+			dysco_syn_superseded(core, w, slot);
+		} else {
 			dysco_syn_refused(core, w, slot);
-			break;
 		}
-		dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
 		break;
 	default:
 		dysco_drop(core, w, slot, reason);

@@ -98,6 +98,7 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w);
 void dysco_syn_arrived(struct dysco_core *core, struct dysco_work *w);
 void dysco_syn_refused(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
+void dysco_syn_superseded(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 uint32_t dysco_tag_of(const struct dysco_core *core, uint32_t slot);
 
 /* ---- ports.c ---- */

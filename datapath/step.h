@@ -160,6 +160,12 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 		    !(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
 			return DYSCO_VERDICT_PUNT;
 		}
+		/* A host that answers the SYN with neither SYN-ACK nor RST has the connection. */
+		if (leg->role == DYSCO_ROLE_LAST && direction == DYSCO_OUT &&
+		    !(p->flags & (DYSCO_TCP_SYN | DYSCO_TCP_RST)) &&
+		    !(leg->run[DYSCO_OUT].seen & DYSCO_SEEN_SYNACK)) {
+			return DYSCO_VERDICT_PUNT;
+		}
 		return DYSCO_VERDICT_FAST;
 	case DYSCO_MODE_PASS:
 		if (direction == DYSCO_OUT) {

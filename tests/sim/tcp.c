@@ -177,7 +177,10 @@ bool sim_tcp_take_data(struct sim_world *w, struct sim_conn *c, const struct sim
 		c->rcv_nxt++;
 		c->passive = !c->fin_sent;
 	}
-	flow_of(w, c)->delivered[!c->side] = c->rcv_nxt - c->irs - 1 - (c->fin_rcvd ? 1 : 0);
+	if (&w->conns[flow_of(w, c)->conn[c->side]] == c) { /* not one that a late SYN made */
+		flow_of(w, c)->delivered[!c->side] =
+		    c->rcv_nxt - c->irs - 1 - (c->fin_rcvd ? 1 : 0);
+	}
 	if (!c->app.slow_reader || c->fin_rcvd) {
 		c->unread = 0;
 	} else if (c->unread && c->read_ns == UINT64_MAX) {

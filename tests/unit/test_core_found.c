@@ -147,6 +147,24 @@ static void plain_syn_takes_over_from_an_unconfirmed_chain(void **state)
 	rig_free(rig);
 }
 
+/* The chain's SYN comes when the session is established without it. */
+static void slow_chain_gives_way_to_the_session_without_it(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_packet syn = rig_syn(40000, 7), ack, got;
+	struct dysco_tuple session = rig_session(40000, true), back = dysco_tuple_reverse(&session);
+
+	(void)state;
+	assert_true(rig_in(rig, SERVER, &syn).bytes > 0);
+	assert_true(rig_to_server(rig, &syn).bytes > 0);
+	ack = rig_segment(&back, 501, 8, DYSCO_TCP_ACK, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		got = rig_out(rig, SERVER, &ack);
+		assert_true(dysco_tuple_equal(&got.p.tuple, &back));
+	}
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +175,7 @@ int main(void)
 	    cmocka_unit_test(late_answer_of_a_bypassed_chain_is_dropped),
 	    cmocka_unit_test(reset_of_a_killed_session_does_not_leave_the_box),
 	    cmocka_unit_test(plain_syn_takes_over_from_an_unconfirmed_chain),
+	    cmocka_unit_test(slow_chain_gives_way_to_the_session_without_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
