@@ -471,7 +471,6 @@ static int serve(struct daemon *d)
 		result = dysco_loop_run(&d->loop);
 		notify("STOPPING=1");
 		store_if_changed(d);
-		d->agent.dp.ops->close(&d->agent.dp);
 	}
 	dysco_control_close(d->control);
 	return result;
@@ -490,6 +489,9 @@ static int run(struct daemon *d)
 		} else if (dysco_loop_open(&d->loop) == 0 && watch_signals_and_time(d) == 0) {
 			result = serve(d);
 		}
+	}
+	if (d->agent.dp.provider) {
+		d->agent.dp.ops->close(&d->agent.dp);
 	}
 	dysco_agent_stop(&d->agent);
 	dysco_machine_free(d->state.machine);
