@@ -24,11 +24,15 @@ class Lab:
 
     def __enter__(self):
         sets = [word for name, value in self.variables.items() for word in ("--set", f"{name}={value}")]
-        self._lab("up", self.path, "--name", self.name, *sets)
+        try:
+            self._lab("up", self.path, "--name", self.name, *sets)
+        except (KeyboardInterrupt, SystemExit):
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception):
-        self._lab("down", self.name)
+        subprocess.run([self.dysco, "lab", "down", self.name], capture_output=True)
 
     def command(self, node, words):
         return [self.dysco, "lab", "exec", self.name, node, *words]
