@@ -296,13 +296,15 @@ static bool had_chain(const struct dysco_core *core, uint32_t slot)
 /*
  * The host has had this very SYN already, without any chain: a fail-open policy
  * gave the chain up, and it was slower. It gives way. What acknowledges another
- * stream, or had a chain, is an older connection's, and goes back along this one.
+ * stream, or had a chain, is an older connection's, and goes back along this
+ * one; so does what a server says early that took data with the SYN.
  */
 void dysco_syn_superseded(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 {
-	uint32_t isn = dysco_cold_at(core, slot)->isn;
+	uint32_t first = dysco_cold_at(core, slot)->isn + 1;
+	bool data_in_syn = dysco_leg_at(core, slot)->run[DYSCO_IN].seq_end != first;
 
-	if ((w->p.flags & DYSCO_TCP_ACK) && w->p.ack - (isn + 1) < 0x40000000u &&
+	if ((w->p.flags & DYSCO_TCP_ACK) && w->p.ack - first < 0x40000000u && !data_in_syn &&
 	    !had_chain(core, slot)) {
 		dysco_leg_retire(core, w->now_ns, slot);
 		dysco_pass(w, slot);
