@@ -64,13 +64,16 @@ DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const str
 					    uint8_t seen)
 {
 	uint32_t seq_end = dysco_step_seq_end(p);
+	/* Numbers seen before the SYN are those of an older connection of this five-tuple. */
+	bool fresh = !(seen & DYSCO_SEEN_ANY) ||
+		     ((p->flags & DYSCO_TCP_SYN) && !(seen & (DYSCO_SEEN_SYN | DYSCO_SEEN_SYNACK)));
 
-	if (!(seen & DYSCO_SEEN_ANY) || dysco_seq_after(seq_end, run->seq_end)) {
+	if (fresh || dysco_seq_after(seq_end, run->seq_end)) {
 		run->seq_end = seq_end;
 	}
 	seen |= DYSCO_SEEN_ANY;
 	if (p->flags & DYSCO_TCP_ACK) {
-		if (!(seen & DYSCO_SEEN_ACK) || dysco_seq_after(p->ack, run->ack)) {
+		if (fresh || !(seen & DYSCO_SEEN_ACK) || dysco_seq_after(p->ack, run->ack)) {
 			run->ack = p->ack;
 		}
 		seen |= DYSCO_SEEN_ACK;

@@ -118,6 +118,21 @@ static void old_fin_is_not_the_last(void **state)
 	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_ESTABLISHED);
 }
 
+/* A host answers a new SYN for its old connection first; then the new one begins. */
+static void numbers_before_the_syn_do_not_count(void **state)
+{
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST};
+
+	(void)state;
+	see(&leg, DYSCO_IN, 7, 0, 0, DYSCO_TCP_SYN);
+	see(&leg, DYSCO_OUT, 900, 0, 3000000000u, DYSCO_TCP_ACK);
+	see(&leg, DYSCO_OUT, 3000000000u, 0, 8, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
+	assert_int_equal(leg.run[DYSCO_OUT].seq_end, 3000000001u);
+	assert_int_equal(leg.run[DYSCO_OUT].ack, 8);
+	see(&leg, DYSCO_OUT, 3000000001u, 0, 8, DYSCO_TCP_FIN | DYSCO_TCP_ACK);
+	assert_true(leg.run[DYSCO_OUT].seen & DYSCO_SEEN_FIN);
+}
+
 /* Every mode and kind of packet has its verdict. */
 static void verdicts(void **state)
 {
@@ -183,6 +198,7 @@ int main(void)
 	    cmocka_unit_test(resets_that_the_receiver_would_not_take_do_not_count),
 	    cmocka_unit_test(reset_of_a_syn_must_acknowledge_it),
 	    cmocka_unit_test(old_fin_is_not_the_last),
+	    cmocka_unit_test(numbers_before_the_syn_do_not_count),
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(refusal_of_a_syn_goes_to_the_core),
 	};
