@@ -406,8 +406,13 @@ static int wipe(struct daemon *d)
 {
 	struct dysco_machine *machine = d->state.machine;
 	struct dysco_datapath *dp = &d->agent.dp;
+	int wrong = dp->ops->open(dp, d->options.pin, DYSCO_LEGS_DEFAULT);
 
-	if (dp->ops->open(dp, d->options.pin, DYSCO_LEGS_DEFAULT) != 0) {
+	if (wrong == -EBUSY) {
+		dysco_log(DYSCO_LOG_ERROR, "%s", dp->error);
+		return -1;
+	}
+	if (wrong != 0) {
 		dysco_log(DYSCO_LOG_INFO, "%s", dp->error);
 	}
 	for (uint16_t id = 1; id < DYSCO_ATTACHMENTS_MAX; id++) {

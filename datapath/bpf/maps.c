@@ -5,13 +5,16 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "datapath/bpf/provider.h"
@@ -87,6 +90,30 @@ static int make_directory(struct dysco_datapath *dp)
 				      bpf->path);
 	}
 	return 0;
+}
+
+/*
+ * Two agents on the same maps would undo each other's policies. One that was
+ * killed holds its lock until the kernel has taken it apart.
+ */
+static int lock_directory(struct dysco_datapath *dp)
+{
+	struct timespec pause = {.tv_nsec = 20 * 1000000};
+	struct dysco_bpf *bpf = dysco_bpf_of(dp);
+
+	bpf->lock_fd = open(bpf->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (bpf->lock_fd < 0) {
+		return dysco_bpf_fail(dp, -errno, "%s: %s", bpf->path, strerror(errno));
+	}
+	for (int i = 0; i < 50; i++) {
+		if (flock(bpf->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+			return 0;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return dysco_bpf_fail(dp, -EBUSY,
+			      "%s: another agent's; stop it first, or choose another path",
+			      bpf->path);
 }
 
 void dysco_bpf_maps_unpin(const struct dysco_bpf *bpf)
@@ -266,6 +293,7 @@ int dysco_bpf_maps_open(struct dysco_datapath *dp, uint32_t capacity)
 	char path[PATH_MAX];
 	int error = make_directory(dp);
 
+	error = error ? error : lock_directory(dp);
 	if (error) {
 		return error;
 	}

@@ -47,6 +47,7 @@ static int bpf_open(struct dysco_datapath *dp, const char *path, uint32_t capaci
 	for (int i = 0; i < DYSCO_BPF_MAPS; i++) {
 		bpf->fds[i] = -1;
 	}
+	bpf->lock_fd = -1;
 	(void)snprintf(bpf->path, sizeof(bpf->path), "%s", path);
 	dp->provider = bpf;
 	libbpf_set_print(quiet);
@@ -72,6 +73,9 @@ static void bpf_close(struct dysco_datapath *dp)
 		dysco_bpf_tap_release(&bpf->taps[i], false);
 	}
 	dysco_bpf_maps_close(dp);
+	if (bpf->lock_fd >= 0) {
+		close(bpf->lock_fd);
+	}
 	free(bpf);
 	dp->provider = NULL;
 }

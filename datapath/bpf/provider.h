@@ -45,6 +45,7 @@ struct dysco_bpf_tap {
 struct dysco_bpf {
 	char path[PATH_MAX];
 	int fds[DYSCO_BPF_MAPS]; /* -1: not open */
+	int lock_fd;		 /* the directory, locked; -1: not open */
 	struct dysco_bpf_agent *agent;
 	struct dysco_bpf_attachment attachments[DYSCO_BPF_ATTACHMENTS]; /* as in the map */
 	struct dysco_bpf_tap taps[DYSCO_BPF_ATTACHMENTS];

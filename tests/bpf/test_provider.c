@@ -70,6 +70,16 @@ static void state_outlives_the_agent(void **state)
 	kit_reset(k);
 }
 
+static void one_agent_at_a_time(void **state)
+{
+	struct kit *k = *state;
+	struct dysco_datapath dp = {.ops = &dysco_datapath_bpf};
+
+	assert_int_equal(dp.ops->open(&dp, k->path, KIT_CAPACITY), -EBUSY);
+	assert_non_null(strstr(dp.error, "another agent"));
+	dp.ops->close(&dp);
+}
+
 static void keys_are_bound_once(void **state)
 {
 	struct kit *k = *state;
@@ -225,6 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(state_outlives_the_agent),
+	    cmocka_unit_test(one_agent_at_a_time),
 	    cmocka_unit_test(keys_are_bound_once),
 	    cmocka_unit_test(another_layout_is_refused_and_wiped),
 	    cmocka_unit_test(a_half_made_directory_is_made_anew),
