@@ -350,7 +350,8 @@ class Runs(Case):
 
     def test_down_after_kill_of_run(self):
         name = lab_name("run")
-        with subprocess.Popen([topology.DYSCO, "lab", "run", self.file(two()), "--name", name, "--", "sleep", "1000"]) as process:
+        # The command outlives a killed `run`: one that ends with its input, when this test closes it.
+        with subprocess.Popen([topology.DYSCO, "lab", "run", self.file(two()), "--name", name, "--", "cat"], stdin=subprocess.PIPE) as process:
             peers.eventually(lambda: re.search(rf"(?m)^{name} +up", dysco("lab", "list").stdout), "run does not come up")
             process.kill()
             process.wait()
