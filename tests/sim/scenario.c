@@ -209,7 +209,8 @@ static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct s
 		sim_has(w, SIM_HAS_HALF_CLOSE);
 		break;
 	}
-	if (flow->open && flow->app[0].fast_open && flow->must == SIM_MUST_COMPLETE) {
+	if (flow->open && (flow->app[0].fast_open || flow->n_hops > 4) &&
+	    flow->must == SIM_MUST_COMPLETE) {
 		flow->must = SIM_MAY_FAIL; /* docs/simulator.md, known limits */
 	}
 	if (flow->must == SIM_MUST_COMPLETE && sim_chance(w, 60)) {
