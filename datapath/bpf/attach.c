@@ -281,6 +281,20 @@ static void delete_tap(const struct dysco_bpf_attachment *self)
 	}
 }
 
+/* An interface that got another name keeps the programs, unless it is attached by that name too. */
+static void clear_renamed(const struct dysco_bpf *bpf, const struct dysco_bpf_attachment *self)
+{
+	for (uint32_t i = 1; i < DYSCO_BPF_ATTACHMENTS; i++) {
+		const struct dysco_bpf_attachment *other = &bpf->attachments[i];
+
+		if (i != self->id && other->ifindex == self->ifindex &&
+		    other->netns_ino == self->netns_ino) {
+			return;
+		}
+	}
+	(void)dysco_bpf_hook_clear(self->ifindex);
+}
+
 /* The interface may have gone, or another of the same name may be there without our programs. */
 static int detach_here(struct dysco_bpf *bpf, const char *ifname, uint32_t id, uint64_t netns_ino)
 {
@@ -291,6 +305,10 @@ static int detach_here(struct dysco_bpf *bpf, const char *ifname, uint32_t id, u
 
 	if (!error) {
 		error = dysco_bpf_hook_clear(link.ifindex);
+	}
+	if (self.ifindex && self.netns_ino == netns_ino &&
+	    (error || link.ifindex != self.ifindex)) {
+		clear_renamed(bpf, &self);
 	}
 	if (self.mirror_ifindex) {
 		remove_mirror(self.mirror);

@@ -70,6 +70,22 @@ static void state_outlives_the_agent(void **state)
 	kit_reset(k);
 }
 
+static void a_renamed_interface_is_detached(void **state)
+{
+	struct kit *k = *state;
+	struct dysco_attachment a = nic();
+	struct dysco_link link;
+
+	assert_int_equal(k->dp.ops->attach(&k->dp, &a), 0);
+	shell("ip link set t0 down; ip link set t0 name t9");
+	assert_int_equal(dysco_link_get(&link, 0, "t9"), 0);
+	assert_true(dysco_link_count_filters(link.ifindex, TC_H_MIN_EGRESS) > 0);
+	assert_int_not_equal(k->dp.ops->detach(&k->dp, &a), 0);
+	assert_int_equal(dysco_link_count_filters(link.ifindex, TC_H_MIN_EGRESS), 0);
+	assert_int_equal(dysco_link_count_filters(link.ifindex, TC_H_MIN_INGRESS), 0);
+	shell("ip link set t9 name t0; ip link set t0 up");
+}
+
 static void one_agent_at_a_time(void **state)
 {
 	struct kit *k = *state;
@@ -236,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(state_outlives_the_agent),
 	    cmocka_unit_test(one_agent_at_a_time),
+	    cmocka_unit_test(a_renamed_interface_is_detached),
 	    cmocka_unit_test(keys_are_bound_once),
 	    cmocka_unit_test(another_layout_is_refused_and_wiped),
 	    cmocka_unit_test(a_half_made_directory_is_made_anew),
