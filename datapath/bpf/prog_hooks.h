@@ -16,6 +16,7 @@
 #include "datapath/bpf/prog_quick.h"
 #include "datapath/bpf/prog_slow.h"
 
+#define VLAN_ID	   0x0fff /* of vlan_tci */
 #define PULL_BYTES 256 /* headers of a packet that does not have them in its linear part */
 
 /* Dealt with by the agent, or on its second way through this hook? */
@@ -162,15 +163,41 @@ static __always_inline int fragment(const struct dysco_packet *p, enum dysco_dir
 	return TC_ACT_UNSPEC;
 }
 
+/*
+ * The kernel takes a frame of VLAN 0 (IEEE 802.1Q: only a priority) as one without
+ * tag. So do the programs, or a host beyond a port could slip past its policies.
+ * Called where frames come in; true: another such tag may be inside.
+ */
+static __always_inline bool untag_priority(struct __sk_buff *skb)
+{
+	uint32_t protocol = skb->protocol;
+
+	if (!skb->vlan_present || (skb->vlan_tci & VLAN_ID) != 0 ||
+	    (protocol != DYSCO_BE16(ETH_P_IP) && protocol != DYSCO_BE16(ETH_P_IPV6) &&
+	     protocol != DYSCO_BE16(ETH_P_8021Q) && protocol != DYSCO_BE16(ETH_P_8021AD))) {
+		return false;
+	}
+	bpf_skb_vlan_pop(skb);
+	return true;
+}
+
 static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_direction direction)
 {
+	bool comes_in = direction == (self.mode == DYSCO_ATTACH_PORT ? DYSCO_OUT : DYSCO_IN);
 	struct dysco_packet p;
-	uint8_t version = skb->protocol == DYSCO_BE16(ETH_P_IP)	    ? 4
-			  : skb->protocol == DYSCO_BE16(ETH_P_IPV6) ? 6
-								    : 0;
+	uint8_t version;
 	int parsed;
 
-	if (handled(skb, direction) || version == 0 || skb->vlan_present) {
+	if (handled(skb, direction)) {
+		return TC_ACT_UNSPEC;
+	}
+	if (comes_in && untag_priority(skb) && untag_priority(skb) && untag_priority(skb)) {
+		return drop(DYSCO_REASON_BAD_PACKET);
+	}
+	version = skb->protocol == DYSCO_BE16(ETH_P_IP)	    ? 4
+		  : skb->protocol == DYSCO_BE16(ETH_P_IPV6) ? 6
+							    : 0;
+	if (version == 0 || skb->vlan_present) {
 		return TC_ACT_UNSPEC;
 	}
 	if (version == 4 &&

@@ -70,6 +70,15 @@ class Hostile(OnStar):
         self.send(self.syn(4, 1, bytes(bad)))
         peers.eventually(lambda: self.lab.dropped("fw1", "msg_version") > before, lambda: str(self.lab.drops("fw1")))
 
+    def test_a_priority_tag_is_no_disguise(self):
+        bad = bytearray(self.message(4, 1))
+        bad[4] = 9
+        for tags, reason in ((1, "msg_version"), (2, "msg_version"), (3, "bad_packet")):
+            before = self.lab.dropped("fw1", reason)
+            head = self.wire.peer_mac + self.wire.mac + struct.pack("!HH", 0x8100, 0) * tags + struct.pack("!H", 0x0800)
+            self.wire.socket.send(head + self.syn(4, 1, bytes(bad)))
+            peers.eventually(lambda before=before, reason=reason: self.lab.dropped("fw1", reason) > before, lambda: str(self.lab.drops("fw1")))
+
     def counted(self, reason, packet, times=1):
         """This packet is dropped for this reason and leaves no leg."""
         before = self.lab.dropped("fw1", reason)
