@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/doctor.h"
+#include "datapath/bpf/tcx.h"
 
 #define OUR_HANDLE     "0xd75c" /* of the tc filters, datapath/bpf/hook.c */
 #define SYN_ROOM_BYTES 1280	/* a SYN with a list of 24 hops, its headers and a signature */
@@ -146,7 +147,8 @@ static void look_at_programs(struct dysco_doctor *doctor, const char *ifname)
 				     "systemctl restart dyscod"};
 
 	for (size_t i = 0; i < 2; i++) {
-		if (!has_filter(ifname, directions[i])) {
+		if (dysco_tcx_count(if_nametoindex(ifname), i == 1) == 0 &&
+		    !has_filter(ifname, directions[i])) {
 			snprintf(lack.what, sizeof(lack.what), "no dysco program on tc %s",
 				 directions[i]);
 			dysco_doctor_found(doctor, &lack);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Our filters on the clsact hooks of an interface. They are ordinary filters,
- * not BPF links, so that they outlive the agent, and always have the same
- * priority and handle, so that a new program takes the old one's place.
+ * Our programs on the tc hooks of an interface: on tcx where the kernel has it
+ * (6.6), else as clsact filters. Neither is a BPF link, so that they outlive the
+ * agent; a new program takes the old one's place, filters by always having the
+ * same priority and handle.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -10,11 +11,14 @@
 
 #include "datapath/bpf/net.h"
 #include "datapath/bpf/provider.h"
+#include "datapath/bpf/tcx.h"
 
 #define PRIORITY 0xd7
 #define HANDLE	 0xd75c
 
-int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_fd)
+bool dysco_bpf_tcx = true;
+
+static int filter_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_fd)
 {
 	LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = (int)ifindex,
 		    .attach_point = hook == DYSCO_BPF_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
@@ -28,7 +32,15 @@ int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_f
 	return bpf_tc_attach(&tc, &opts);
 }
 
-static int hook_remove(uint32_t ifindex, enum bpf_tc_attach_point point)
+int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_fd)
+{
+	int error =
+	    dysco_bpf_tcx ? dysco_tcx_set(ifindex, hook == DYSCO_BPF_EGRESS, program_fd) : -EINVAL;
+
+	return error == -EINVAL ? filter_set(ifindex, hook, program_fd) : error;
+}
+
+static int filter_remove(uint32_t ifindex, enum bpf_tc_attach_point point)
 {
 	LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = (int)ifindex, .attach_point = point);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
@@ -36,12 +48,12 @@ static int hook_remove(uint32_t ifindex, enum bpf_tc_attach_point point)
 	return bpf_tc_detach(&tc, &opts);
 }
 
-int dysco_bpf_hook_clear(uint32_t ifindex)
+static int filters_clear(uint32_t ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = (int)ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	int in = hook_remove(ifindex, BPF_TC_INGRESS);
-	int out = hook_remove(ifindex, BPF_TC_EGRESS);
+	int in = filter_remove(ifindex, BPF_TC_INGRESS);
+	int out = filter_remove(ifindex, BPF_TC_EGRESS);
 
 	if (in && out) {
 		return -ENOENT;
@@ -51,4 +63,12 @@ int dysco_bpf_hook_clear(uint32_t ifindex)
 		return bpf_tc_hook_destroy(&both);
 	}
 	return 0;
+}
+
+int dysco_bpf_hook_clear(uint32_t ifindex)
+{
+	int in = dysco_tcx_clear(ifindex, false);
+	int out = dysco_tcx_clear(ifindex, true);
+
+	return in == 0 || out == 0 ? 0 : filters_clear(ifindex);
 }

@@ -85,10 +85,11 @@ int dysco_bpf_object_offer(const struct dysco_bpf *bpf, const struct bpf_object 
 			   uint32_t id);
 void dysco_bpf_object_withdraw(const struct dysco_bpf *bpf, uint32_t id);
 
-/* hook.c: our filters on an interface of the current namespace. */
+/* hook.c: our programs on an interface of the current namespace. */
+extern bool dysco_bpf_tcx; /* false: filters are used even where the kernel has tcx (for tests) */
 enum dysco_bpf_hook { DYSCO_BPF_INGRESS = 0, DYSCO_BPF_EGRESS };
 int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_fd);
-/* Both hooks; the clsact qdisc too when nothing else is on it. -ENOENT: there was none of ours. */
+/* Both hooks; of filters the clsact qdisc too when nothing else is on it. -ENOENT: there was none of ours. */
 int dysco_bpf_hook_clear(uint32_t ifindex);
 
 /* tap.c: of the current namespace. */

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "datapath/bpf/net.h"
+#include "datapath/bpf/tcx.h"
 #include "tests/bpf/kit.h"
 
 static struct dysco_attachment nic(void)
@@ -40,7 +41,8 @@ static bool there(const char *ifname)
 static int filters(const struct kit *k)
 {
 	return dysco_link_count_filters(k->ifindex, TC_H_MIN_INGRESS) +
-	       dysco_link_count_filters(k->ifindex, TC_H_MIN_EGRESS);
+	       dysco_link_count_filters(k->ifindex, TC_H_MIN_EGRESS) +
+	       dysco_tcx_count(k->ifindex, false) + dysco_tcx_count(k->ifindex, true);
 }
 
 static void assert_error_names(struct kit *k, const char *word)
@@ -182,6 +184,20 @@ static void attaching_again_replaces(void **state)
 	assert_int_equal(k->dp.ops->detach(&k->dp, &a), -ENOENT);
 }
 
+static void kernels_without_tcx_get_filters(void **state)
+{
+	struct kit *k = *state;
+	struct dysco_attachment a = nic();
+
+	dysco_bpf_tcx = false;
+	attaching_again_replaces(state);
+	assert_int_equal(k->dp.ops->attach(&k->dp, &a), 0);
+	assert_int_equal(dysco_link_count_filters(k->ifindex, TC_H_MIN_INGRESS), 1);
+	assert_int_equal(k->dp.ops->detach(&k->dp, &a), 0);
+	shell("! tc qdisc show dev t0 | grep -q clsact");
+	dysco_bpf_tcx = true;
+}
+
 static void what_others_put_on_an_interface_stays(void **state)
 {
 	struct kit *k = *state;
@@ -258,6 +274,7 @@ int main(void)
 	    cmocka_unit_test(a_half_made_directory_is_made_anew),
 	    cmocka_unit_test(a_path_elsewhere_is_refused),
 	    cmocka_unit_test(attaching_again_replaces),
+	    cmocka_unit_test(kernels_without_tcx_get_filters),
 	    cmocka_unit_test(what_others_put_on_an_interface_stays),
 	    cmocka_unit_test(a_mirror_comes_and_goes),
 	    cmocka_unit_test(links_without_ethernet_are_nics_only),
