@@ -196,6 +196,36 @@ static bool pair_embryonic(const struct dysco_core *core, const struct pair *pai
 		dysco_leg_is_embryonic(dysco_leg_at(core, pair->slot[1])));
 }
 
+/*
+ * A RST ended the session, so far as the leg can tell; its receiver may have
+ * judged otherwise (RFC 5961 3.2), and would go on without its chain once the
+ * leg is gone. So at an end of the chain the host is told with exact numbers.
+ */
+static bool host_may_live_on(const struct dysco_core *core, const struct pair *pair)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, pair->slot[0]);
+	const struct dysco_address_list *list = &dysco_cold_at(core, pair->slot[0])->list;
+	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
+	bool at_end =
+	    leg->role == DYSCO_ROLE_FIRST ||
+	    (leg->role == DYSCO_ROLE_LAST && !(list->hops[list->next].flags & DYSCO_HOP_EXIT));
+
+	return at_end && dysco_leg_state(leg) == DYSCO_STATE_RESET && (seen & DYSCO_SEEN_SYNACK);
+}
+
+/* It has ended and lingered; a leg that is DEAD after its last word lingers once more. */
+static void let_go(struct dysco_core *core, uint64_t now_ns, const struct pair *pair,
+		   struct dysco_actions *out)
+{
+	if (!host_may_live_on(core, pair)) {
+		free_pair(core, now_ns, pair);
+		return;
+	}
+	reset_host(core, out, pair->slot[0]);
+	dysco_leg_stop(core, now_ns, pair->slot[0]);
+	dysco_cold_at(core, pair->slot[0])->ended_ns = now_ns;
+}
+
 static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 			 struct dysco_actions *out)
 {
@@ -208,7 +238,7 @@ static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot
 
 		if (pair.idle_ns >= t->linger * DYSCO_NS_PER_S &&
 		    now_ns >= ended + t->linger * DYSCO_NS_PER_S) {
-			free_pair(core, now_ns, &pair);
+			let_go(core, now_ns, &pair, out);
 		}
 	} else if (pair_embryonic(core, &pair)) {
 		if (pair.idle_ns >= t->embryonic * DYSCO_NS_PER_S) {

@@ -138,6 +138,29 @@ static void idle_session_is_reset_with_the_numbers_expected(void **state)
 	rig_free(rig);
 }
 
+/* The receiver may have refused that RST: before the legs go, the host is told for good. */
+static void session_ended_by_a_reset_is_told_before_it_is_forgotten(void **state)
+{
+	struct rig *rig = rig_new();
+	struct dysco_tuple session = rig_session(40000, true);
+	struct rig_packet rst = rig_segment(&session, 101, 0, DYSCO_TCP_RST, NULL, 0), data;
+	struct rig_agent *a = &rig->agent[CLIENT];
+
+	(void)state;
+	rig_connect(rig, &session);
+	assert_true(rig_to_server(rig, &rst).bytes > 0);
+	assert_int_equal(dysco_leg_state(leg(rig, CLIENT, 1)), DYSCO_STATE_RESET);
+	rig_wait(rig, 10);
+	rig->now_ns += 60 * DYSCO_NS_PER_S;
+	dysco_core_time_passed(&a->core, rig->now_ns, 4, &a->out);
+	assert_int_equal(a->out.list[0].kind, DYSCO_ACT_DELIVER);
+	data = rig_segment(&session, 101, 501, DYSCO_TCP_ACK, "x", 1);
+	assert_int_equal(rig_out(rig, CLIENT, &data).bytes, 0); /* not past the chain */
+	rig_wait(rig, 61);
+	assert_int_equal(live(rig, CLIENT), 0);
+	rig_free(rig);
+}
+
 static void refusal_comes_back(void **state)
 {
 	struct rig *rig = rig_new();
@@ -477,6 +500,7 @@ int main(void)
 	    cmocka_unit_test(syn_on_a_living_session_is_the_peers_to_judge),
 	    cmocka_unit_test(unanswered_session_expires),
 	    cmocka_unit_test(idle_session_is_reset_with_the_numbers_expected),
+	    cmocka_unit_test(session_ended_by_a_reset_is_told_before_it_is_forgotten),
 	    cmocka_unit_test(refusal_comes_back),
 	    cmocka_unit_test(fail_closed_stays_on_its_chain),
 	    cmocka_unit_test(fail_open_goes_without_after_its_tries),
