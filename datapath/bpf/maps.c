@@ -111,9 +111,8 @@ static int lock_directory(struct dysco_datapath *dp)
 		}
 		nanosleep(&pause, NULL);
 	}
-	return dysco_bpf_fail(dp, -EBUSY,
-			      "%s: another agent's; stop it first, or choose another path",
-			      bpf->path);
+	return dysco_bpf_fail(
+	    dp, -EBUSY, "%s: another agent's; stop it first, or choose another path", bpf->path);
 }
 
 void dysco_bpf_maps_unpin(const struct dysco_bpf *bpf)

@@ -17,7 +17,7 @@
 #include "datapath/bpf/prog_slow.h"
 
 #define VLAN_ID	   0x0fff /* of vlan_tci */
-#define PULL_BYTES 256 /* headers of a packet that does not have them in its linear part */
+#define PULL_BYTES 256	  /* headers of a packet that does not have them in its linear part */
 
 /* Dealt with by the agent, or on its second way through this hook? */
 static __always_inline bool handled(struct __sk_buff *skb, enum dysco_direction direction)

@@ -89,7 +89,8 @@ void dysco_bpf_object_withdraw(const struct dysco_bpf *bpf, uint32_t id);
 extern bool dysco_bpf_tcx; /* false: filters are used even where the kernel has tcx (for tests) */
 enum dysco_bpf_hook { DYSCO_BPF_INGRESS = 0, DYSCO_BPF_EGRESS };
 int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_fd);
-/* Both hooks; of filters the clsact qdisc too when nothing else is on it. -ENOENT: there was none of ours. */
+/* Both hooks; of filters the clsact qdisc too when nothing else is on it. -ENOENT: there was none
+ * of ours. */
 int dysco_bpf_hook_clear(uint32_t ifindex);
 
 /* tap.c: of the current namespace. */
