@@ -117,7 +117,7 @@ class Doctor(unittest.TestCase):
     def test_programs_gone(self):
         for direction in ("ingress", "egress"):
             with self.subTest(direction):
-                self.lab.run("host", "tc", "filter", "del", "dev", "eth0", direction)
+                self.assertEqual(self.lab.programs("host", "eth0", direction, "clear"), 0)
                 self.assertIn(direction, self.found("host", "programs", "error")["what"])
                 self.lab.ask("host", "detach eth0")
                 self.lab.ask("host", "attach nic eth0 host host")

@@ -20,6 +20,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 
 import peers
@@ -178,6 +179,11 @@ class Lab:
         if check and done.returncode != 0:
             raise AssertionError(f"{node}: {' '.join(command)}: exit {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def programs(self, node, interface, direction, *clear):
+        """How many tc programs are on an interface's ingress or egress; with "clear" they are taken off."""
+        tcx = os.path.join(TOP, "tests", "netns", "tcx.py")
+        return int(self.run(node, sys.executable, tcx, interface, direction, *clear))
 
     def nft(self, node, text):
         self.run(node, "nft", "-f", "-", input=text)
