@@ -48,6 +48,7 @@ struct dysco_policy_count {
 struct dysco_attached {
 	unsigned int ifindex; /* 0: not in force */
 	bool complained;      /* logged that it is not */
+	uint32_t restored;    /* times that somebody had taken our programs off it */
 };
 
 struct dysco_agent {
@@ -94,7 +95,10 @@ int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *w
 /* A new configuration file: run-time changes are made again on top of it. */
 int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
 		       struct dysco_conf_error *error);
-/* Makes attachments whose interface came (back), notes those that went. */
+/*
+ * Makes attachments whose interface came (back), notes those that went, and puts
+ * programs back that somebody took off.
+ */
 void dysco_agent_check_attachments(struct dysco_agent *agent);
 
 /* ---- prune.c ---- */

@@ -76,7 +76,7 @@ static void detach(struct dysco_agent *agent, const struct dysco_attachment *a)
 {
 	int wrong = agent->dp.ops->detach(&agent->dp, a);
 
-	agent->attached[a->id].ifindex = 0;
+	memset(&agent->attached[a->id], 0, sizeof(agent->attached[a->id]));
 	if (wrong == 0) {
 		dysco_log(DYSCO_LOG_INFO, "detached %s%s%s", a->ifname,
 			  a->netns[0] ? " in namespace " : "", a->netns);
@@ -284,21 +284,43 @@ static void note_gone(struct dysco_agent *agent, const struct dysco_attachment *
 	}
 }
 
+/* Whoever took the programs off took the policies off the interface, and may not know it. */
+static void note_taken_off(struct dysco_agent *agent, const struct dysco_attachment *a)
+{
+	agent->attached[a->id].restored++;
+	dysco_log(DYSCO_LOG_WARN,
+		  "somebody took our programs off %s%s%s: they are put back; sessions that began "
+		  "meanwhile have no chain",
+		  a->ifname, a->netns[0] ? " in namespace " : "", a->netns);
+}
+
+/* True when it had to be attached, and was. */
+static bool check_attachment(struct dysco_agent *agent, const struct dysco_attachment *a)
+{
+	struct dysco_interface interface;
+	struct dysco_conf_error error;
+	int there = -ENOENT;
+
+	if (agent->system->interface(agent->system->context, a->netns, a->ifname, &interface) !=
+	    0) {
+		note_gone(agent, a);
+		return false;
+	}
+	if (interface.index == agent->attached[a->id].ifindex) {
+		there = agent->dp.ops->attached(&agent->dp, a);
+	}
+	if (there == 0) {
+		note_taken_off(agent, a);
+	}
+	return (there == 0 || there == -ENOENT) && attach(agent, a, &error) == 0;
+}
+
 void dysco_agent_check_attachments(struct dysco_agent *agent)
 {
-	struct dysco_conf_error error;
 	bool changed = false;
 
 	for (uint16_t i = 0; i < agent->config->n_attachments; i++) {
-		const struct dysco_attachment *a = &agent->config->attachments[i];
-		struct dysco_interface interface;
-
-		if (agent->system->interface(agent->system->context, a->netns, a->ifname,
-					     &interface) != 0) {
-			note_gone(agent, a);
-		} else if (interface.index != agent->attached[a->id].ifindex) {
-			changed = attach(agent, a, &error) == 0 || changed;
-		}
+		changed = check_attachment(agent, &agent->config->attachments[i]) || changed;
 	}
 	if (changed) {
 		reserve_ports(agent, agent->config);

@@ -47,6 +47,7 @@ static json_t *show_attachment(const struct dysco_agent *agent, const struct dys
 	json_object_set_new(o, "host", host ? json_string(host->name) : json_null());
 	json_object_set_new(o, "mirror", json_or_null(a->mirror));
 	json_object_set_new(o, "up", json_boolean(agent->attached[a->id].ifindex != 0));
+	json_object_set_new(o, "restored", json_integer(agent->attached[a->id].restored));
 	return o;
 }
 

@@ -109,6 +109,7 @@ static void show_attachments(const json_t *attachments)
 	json_array_foreach(attachments, index, attachment)
 	{
 		bool up = dysco_json_true(attachment, "up");
+		json_int_t restored = dysco_json_count(attachment, "restored");
 
 		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
 				dysco_json_count(attachment, "id"));
@@ -116,7 +117,12 @@ static void show_attachments(const json_t *attachments)
 			dysco_table_add(&table, DYSCO_PLAIN, "%s",
 					dysco_json_text(attachment, columns[i]));
 		}
-		dysco_table_add(&table, up ? DYSCO_GREEN : DYSCO_RED, up ? "up" : "down");
+		if (up && restored > 0) {
+			dysco_table_add(&table, DYSCO_YELLOW, "up, put back %" JSON_INTEGER_FORMAT,
+					restored);
+		} else {
+			dysco_table_add(&table, up ? DYSCO_GREEN : DYSCO_RED, up ? "up" : "down");
+		}
 	}
 	dysco_table_end(&table, "no attachments: 'dysco attach nic IFACE host NAME' makes one");
 }

@@ -56,6 +56,11 @@ struct dysco_datapath_ops {
 	int (*attach)(struct dysco_datapath *dp, const struct dysco_attachment *a);
 	/* Removes the programs from the interface (-ENOENT when none are there). */
 	int (*detach)(struct dysco_datapath *dp, const struct dysco_attachment *a);
+	/*
+	 * Are the programs of an attachment still on the interface? 1; 0 when somebody has taken
+	 * one off; -ENOENT when nothing was attached in the namespace that has this name now.
+	 */
+	int (*attached)(struct dysco_datapath *dp, const struct dysco_attachment *a);
 	/* Removes everything this datapath ever made under its path (maps, pins, devices). */
 	int (*wipe)(struct dysco_datapath *dp);
 	/* All rules at once; atomically. */

@@ -341,6 +341,26 @@ int dysco_bpf_detach(struct dysco_datapath *dp, const struct dysco_attachment *a
 		     : 0;
 }
 
+int dysco_bpf_attached(struct dysco_datapath *dp, const struct dysco_attachment *a)
+{
+	const struct dysco_bpf_attachment *self =
+	    &dysco_bpf_of(dp)->attachments[a->id % DYSCO_BPF_ATTACHMENTS];
+	struct dysco_net net;
+	int result = enter(dp, &net, a);
+
+	if (result) {
+		return result;
+	}
+	if (self->ifindex == 0 || self->netns_ino != net.ino) {
+		result = -ENOENT;
+	} else {
+		result = dysco_bpf_hook_is_set(self->ifindex, DYSCO_BPF_INGRESS) &&
+			 dysco_bpf_hook_is_set(self->ifindex, DYSCO_BPF_EGRESS);
+	}
+	dysco_net_leave(&net);
+	return result;
+}
+
 void dysco_bpf_detach_all(struct dysco_datapath *dp)
 {
 	struct dysco_bpf *bpf = dysco_bpf_of(dp);

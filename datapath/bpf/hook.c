@@ -40,6 +40,21 @@ int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_f
 	return error == -EINVAL ? filter_set(ifindex, hook, program_fd) : error;
 }
 
+static bool filter_is_set(uint32_t ifindex, enum dysco_bpf_hook hook)
+{
+	LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = (int)ifindex,
+		    .attach_point = hook == DYSCO_BPF_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
+
+	return bpf_tc_query(&tc, &opts) == 0;
+}
+
+bool dysco_bpf_hook_is_set(uint32_t ifindex, enum dysco_bpf_hook hook)
+{
+	return dysco_tcx_count(ifindex, hook == DYSCO_BPF_EGRESS) > 0 ||
+	       filter_is_set(ifindex, hook);
+}
+
 static int filter_remove(uint32_t ifindex, enum bpf_tc_attach_point point)
 {
 	LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = (int)ifindex, .attach_point = point);

@@ -132,6 +132,7 @@ const struct dysco_datapath_ops dysco_datapath_bpf = {
     .close = bpf_close,
     .attach = dysco_bpf_attach,
     .detach = dysco_bpf_detach,
+    .attached = dysco_bpf_attached,
     .wipe = bpf_wipe,
     .set_classifier = dysco_bpf_set_classifier,
     .heartbeat = bpf_heartbeat,

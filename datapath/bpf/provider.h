@@ -89,6 +89,7 @@ void dysco_bpf_object_withdraw(const struct dysco_bpf *bpf, uint32_t id);
 extern bool dysco_bpf_tcx; /* false: filters are used even where the kernel has tcx (for tests) */
 enum dysco_bpf_hook { DYSCO_BPF_INGRESS = 0, DYSCO_BPF_EGRESS };
 int dysco_bpf_hook_set(uint32_t ifindex, enum dysco_bpf_hook hook, int program_fd);
+bool dysco_bpf_hook_is_set(uint32_t ifindex, enum dysco_bpf_hook hook);
 /* Both hooks; of filters the clsact qdisc too when nothing else is on it. -ENOENT: there was none
  * of ours. */
 int dysco_bpf_hook_clear(uint32_t ifindex);
@@ -101,6 +102,7 @@ void dysco_bpf_tap_release(struct dysco_bpf_tap *tap, bool remove);
 /* attach.c */
 int dysco_bpf_attach(struct dysco_datapath *dp, const struct dysco_attachment *a);
 int dysco_bpf_detach(struct dysco_datapath *dp, const struct dysco_attachment *a);
+int dysco_bpf_attached(struct dysco_datapath *dp, const struct dysco_attachment *a);
 void dysco_bpf_detach_all(struct dysco_datapath *dp);
 void dysco_bpf_attach_prune(struct dysco_bpf *bpf);
 

@@ -183,6 +183,28 @@ static void attaching_again_replaces(void **state)
 	assert_int_equal(k->dp.ops->detach(&k->dp, &a), -ENOENT);
 }
 
+static void programs_that_were_taken_off_are_missed(void **state)
+{
+	struct kit *k = *state;
+	struct dysco_attachment a = nic();
+
+	assert_int_equal(k->dp.ops->attached(&k->dp, &a), -ENOENT);
+	for (int egress = 0; egress <= 1; egress++) {
+		assert_int_equal(k->dp.ops->attach(&k->dp, &a), 0);
+		assert_int_equal(k->dp.ops->attached(&k->dp, &a), 1);
+		if (dysco_tcx_clear(k->ifindex, egress) != 0) {
+			shell(egress ? "tc filter del dev t0 egress"
+				     : "tc filter del dev t0 ingress");
+		}
+		assert_int_equal(k->dp.ops->attached(&k->dp, &a), 0);
+	}
+	assert_int_equal(k->dp.ops->attach(&k->dp, &a), 0);
+	(void)snprintf(a.netns, sizeof(a.netns), "/proc/%d/ns/net", getppid());
+	assert_int_equal(k->dp.ops->attached(&k->dp, &a), -ENOENT);
+	a = nic();
+	assert_int_equal(k->dp.ops->detach(&k->dp, &a), 0);
+}
+
 static void kernels_without_tcx_get_filters(void **state)
 {
 	struct kit *k = *state;
@@ -190,6 +212,7 @@ static void kernels_without_tcx_get_filters(void **state)
 
 	dysco_bpf_tcx = false;
 	attaching_again_replaces(state);
+	programs_that_were_taken_off_are_missed(state);
 	assert_int_equal(k->dp.ops->attach(&k->dp, &a), 0);
 	assert_int_equal(dysco_link_count_filters(k->ifindex, TC_H_MIN_INGRESS), 1);
 	assert_int_equal(k->dp.ops->detach(&k->dp, &a), 0);
@@ -273,6 +296,7 @@ int main(void)
 	    cmocka_unit_test(a_half_made_directory_is_made_anew),
 	    cmocka_unit_test(a_path_elsewhere_is_refused),
 	    cmocka_unit_test(attaching_again_replaces),
+	    cmocka_unit_test(programs_that_were_taken_off_are_missed),
 	    cmocka_unit_test(kernels_without_tcx_get_filters),
 	    cmocka_unit_test(what_others_put_on_an_interface_stays),
 	    cmocka_unit_test(a_mirror_comes_and_goes),

@@ -34,9 +34,9 @@ def attach(agent, mode, interface, host, netns=None):
 
 
 class Case(unittest.TestCase):
-    def lab(self, text):
+    def lab(self, text, expected=()):
         lab = topology.Lab(text, "attach")
-        self.addCleanup(lab.down)
+        self.addCleanup(lab.down, expected=expected)
         return lab
 
     def exchange(self, lab, version, client="client", server="server"):
@@ -190,6 +190,27 @@ class AtRunTime(Case):
                     self.net.ask("a", statement)
                 self.assertEqual(caught.exception.code, code, caught.exception)
                 self.assertEqual(self.attachments(), [])
+
+
+class TakenOff(Case):
+    """Somebody else takes the programs off an interface, one or both: the agent puts them back."""
+
+    def test_put_back(self):
+        text = attach("a", "nic", "eth0", "client", "client") + attach("a", "port", "fw", "fw") + attach("a", "nic", "eth0", "server", "server")
+        lab = self.lab(STAR + COUNTERS + "agent a node r\n" + BOX + text + "dysco a " + POLICY, ["somebody took our programs off"])
+        for node, interface, host in (("client", "eth0", "client"), ("r", "fw", "fw")):
+            for directions in (["ingress"], ["egress"], ["ingress", "egress"]):
+                with self.subTest(host=host, directions=directions):
+                    before = self.restored(lab, host)
+                    for direction in directions:
+                        lab.programs(node, interface, direction, "clear")
+                    peers.eventually(lambda: self.restored(lab, host) > before, lambda: f"not put back: {lab.ask('a', 'status')}")
+                    self.assertEqual([lab.programs(node, interface, direction) for direction in ("ingress", "egress")], [1, 1])
+                    self.goes_through(lab)
+
+    @staticmethod
+    def restored(lab, host):
+        return next(a["restored"] for a in lab.ask("a", "status")["attachments"] if a["host"] == host)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,14 @@ static int dp_attach(struct dysco_datapath *dp, const struct dysco_attachment *a
 		return -EPERM;
 	}
 	of(dp)->attached++;
+	of(dp)->still_attached = 1;
 	return 0;
+}
+
+static int dp_attached(struct dysco_datapath *dp, const struct dysco_attachment *a)
+{
+	(void)a;
+	return of(dp)->still_attached;
 }
 
 static int dp_detach(struct dysco_datapath *dp, const struct dysco_attachment *a)
@@ -172,6 +179,7 @@ static const struct dysco_datapath_ops ops = {
     .close = dp_close,
     .attach = dp_attach,
     .detach = dp_detach,
+    .attached = dp_attached,
     .wipe = dp_wipe,
     .set_classifier = dp_set_classifier,
     .heartbeat = dp_heartbeat,

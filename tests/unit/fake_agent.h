@@ -27,6 +27,7 @@ struct fake_agent {
 	/* what the datapath was told */
 	uint32_t attached, detached, injected, n_rules;
 	bool refuse_attach, refuse_classifier;
+	int still_attached; /* what attached() says until the next attach() */
 	/* one packet for receive(), and the last one injected */
 	struct dysco_punt punt;
 	bool has_punt;

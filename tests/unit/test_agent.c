@@ -3,6 +3,7 @@
  * The agent between its socket and the core: requests and their answers,
  * changes that are all or nothing, what survives a reload (agent/agent.h).
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -383,6 +384,43 @@ static void an_interface_that_comes_later_is_attached_then(void **state)
 	expect("status", "attachments/0/up", "true");
 }
 
+static void programs_that_somebody_took_off_are_put_back(void **state)
+{
+	(void)state;
+	dysco_agent_check_attachments(&fake->agent);
+	assert_int_equal(fake->attached, 2);
+	expect("status", "attachments/0/restored", "0");
+	fake->still_attached = 0;
+	dysco_agent_check_attachments(&fake->agent);
+	assert_int_equal(fake->attached, 3);
+	expect("status", "attachments/0/restored", "1");
+	expect("status", "attachments/0/up", "true");
+	expect("status", "attachments/1/restored", "0");
+}
+
+static void a_namespace_of_the_same_name_is_attached_anew(void **state)
+{
+	(void)state;
+	fake->still_attached = -ENOENT;
+	dysco_agent_check_attachments(&fake->agent);
+	assert_int_equal(fake->attached, 3);
+	expect("status", "attachments/0/restored", "0");
+}
+
+static void what_cannot_be_put_back_is_down(void **state)
+{
+	(void)state;
+	fake->still_attached = 0;
+	fake->refuse_attach = true;
+	dysco_agent_check_attachments(&fake->agent);
+	expect("status", "attachments/0/up", "false");
+	dysco_agent_check_attachments(&fake->agent);
+	expect("status", "attachments/0/restored", "1");
+	fake->refuse_attach = false;
+	dysco_agent_check_attachments(&fake->agent);
+	expect("status", "attachments/0/up", "true");
+}
+
 static void numbers_are_kept_while_a_session_bears_them(void **state)
 {
 	const struct dysco_id_attachment *known = fake->agent.ids->attachments;
@@ -422,6 +460,9 @@ int main(void)
 	    TEST(counts_go_with_a_policys_name),
 	    TEST(numbers_are_kept_while_a_session_bears_them),
 	    TEST(an_interface_that_comes_later_is_attached_then),
+	    TEST(programs_that_somebody_took_off_are_put_back),
+	    TEST(a_namespace_of_the_same_name_is_attached_anew),
+	    TEST(what_cannot_be_put_back_is_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
