@@ -121,9 +121,10 @@ json_t *dysco_show_stats(struct dysco_agent *agent)
 		DYSCO_COUNTERS(X)
 #undef X
 	};
-	struct dysco_core_stats stats = agent->core.stats;
+	struct dysco_core_stats stats;
 	json_t *counters = json_object();
 
+	dysco_core_stats(&agent->core, &stats);
 	agent->dp.ops->counters(&agent->dp, &stats);
 	for (size_t i = 0; i < DYSCO_COUNTER_COUNT; i++) {
 		json_object_set_new(counters, names[i], dysco_json_count(stats.counters[i]));

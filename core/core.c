@@ -33,6 +33,27 @@ void dysco_count(struct dysco_core *core, enum dysco_counter counter)
 	core->stats.counters[counter]++;
 }
 
+void dysco_core_stats(const struct dysco_core *core, struct dysco_core_stats *stats)
+{
+	const struct dysco_lasting *lasting = core->table->lasting;
+	uint64_t packets[2] = {lasting->packets[DYSCO_OUT], lasting->packets[DYSCO_IN]};
+	uint64_t bytes[2] = {lasting->bytes[DYSCO_OUT], lasting->bytes[DYSCO_IN]};
+
+	for (uint32_t slot = 1; slot <= core->high_slot; slot++) {
+		const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+		for (int d = 0; d < 2 && leg->mode != DYSCO_MODE_FREE; d++) {
+			packets[d] += leg->run[d].packets;
+			bytes[d] += leg->run[d].bytes;
+		}
+	}
+	*stats = core->stats;
+	stats->counters[DYSCO_COUNTER_FAST_OUT] = packets[DYSCO_OUT];
+	stats->counters[DYSCO_COUNTER_FAST_IN] = packets[DYSCO_IN];
+	stats->counters[DYSCO_COUNTER_FAST_OUT_BYTES] = bytes[DYSCO_OUT];
+	stats->counters[DYSCO_COUNTER_FAST_IN_BYTES] = bytes[DYSCO_IN];
+}
+
 struct dysco_action *dysco_act(struct dysco_actions *out, enum dysco_action_kind kind,
 			       uint32_t slot)
 {

@@ -167,6 +167,9 @@ struct dysco_forecast {
 void dysco_core_forecast(const struct dysco_core *core, uint16_t host, uint16_t policy,
 			 const struct dysco_tuple *session, struct dysco_forecast *forecast);
 
+/* All that was counted here; what legs translated is summed up from them, past ones included. */
+void dysco_core_stats(const struct dysco_core *core, struct dysco_core_stats *stats);
+
 /* Self-check for every harness: NULL, or a text that says what is broken. */
 const char *dysco_core_invariants(const struct dysco_core *core);
 

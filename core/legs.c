@@ -110,6 +110,10 @@ void dysco_leg_free(struct dysco_core *core, uint32_t slot)
 	set_mode(leg, DYSCO_MODE_DEAD);
 	dysco_leg_unbind(core, slot, DYSCO_OUT);
 	dysco_leg_unbind(core, slot, DYSCO_IN);
+	for (int d = 0; d < 2; d++) {
+		core->table->lasting->packets[d] += leg->run[d].packets;
+		core->table->lasting->bytes[d] += leg->run[d].bytes;
+	}
 	set_mode(leg, DYSCO_MODE_FREE);
 	push_free(core, slot);
 	core->live_legs--;

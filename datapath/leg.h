@@ -24,7 +24,7 @@
 
 #include "wire/message.h"
 
-#define DYSCO_LEG_LAYOUT 2 /* changes whenever a struct of this file does */
+#define DYSCO_LEG_LAYOUT 3 /* changes whenever a struct of this file does */
 #define DYSCO_NO_SLOT	 0 /* slot 0 is never used */
 
 enum dysco_direction { DYSCO_OUT = 0, DYSCO_IN = 1 };
@@ -66,7 +66,8 @@ struct dysco_leg_run {
 	uint32_t fin_end; /* sequence number after the FIN */
 	uint16_t window;  /* last, unscaled */
 	uint8_t seen;	  /* DYSCO_SEEN_* */
-	uint8_t zero[25];
+	uint8_t zero;
+	uint8_t provider[24]; /* the datapath's own, zeroed when the leg is made */
 };
 #define DYSCO_SEEN_ANY	   0x01 /* seq_end is valid */
 #define DYSCO_SEEN_ACK	   0x02 /* ack is valid */
@@ -84,7 +85,8 @@ struct dysco_leg {
 	uint8_t mode;  /* enum dysco_leg_mode */
 	uint8_t role;  /* enum dysco_leg_role */
 	uint8_t flags; /* DYSCO_LEG_* */
-	uint8_t zero;
+	uint8_t
+	    fins; /* by the datapath: either direction has seen a FIN, so the other's run matters */
 	uint16_t host;
 	uint16_t attachment; /* where the SYN came by */
 	uint32_t partner;    /* slot, DYSCO_NO_SLOT at an end of the chain */

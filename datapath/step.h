@@ -108,8 +108,10 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	    &leg->run[direction == DYSCO_OUT ? DYSCO_IN : DYSCO_OUT];
 	uint8_t seen = run->seen;
 
-	__sync_fetch_and_add(&run->packets, 1);
-	__sync_fetch_and_add(&run->bytes, bytes);
+	/* Not atomic, as a wait for the cache line would be: two CPUs on one direction may lose a
+	 * count. */
+	run->packets++;
+	run->bytes += bytes;
 	run->last_ns = now_ns;
 	if (p->flags & DYSCO_TCP_RST) {
 		if (dysco_step_reset_counts(run, other, p)) {
@@ -126,8 +128,10 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	if ((p->flags & DYSCO_TCP_FIN) && dysco_step_seq_end(p) == run->seq_end) {
 		run->fin_end = dysco_step_seq_end(p);
 		seen |= DYSCO_SEEN_FIN;
+		leg->fins = 1;
 	}
-	if ((other->seen & DYSCO_SEEN_FIN) && (p->flags & DYSCO_TCP_ACK) &&
+	/* Asked of this direction's own cache lines first: the other ones are another CPU's. */
+	if (leg->fins && (other->seen & DYSCO_SEEN_FIN) && (p->flags & DYSCO_TCP_ACK) &&
 	    !dysco_seq_after(other->fin_end, p->ack)) {
 		seen |= DYSCO_SEEN_FINACK;
 	}

@@ -20,8 +20,9 @@ struct dysco_replay_sender {
 
 /* What else outlives the core: one per table, zero at first. */
 struct dysco_lasting {
-	uint64_t sender;       /* this agent's id as signer, kept over restarts */
-	uint64_t replay_floor; /* senders not in the table must count above it */
+	uint64_t sender;	       /* this agent's id as signer, kept over restarts */
+	uint64_t replay_floor;	       /* senders not in the table must count above it */
+	uint64_t packets[2], bytes[2]; /* of legs that are gone, by enum dysco_direction */
 	struct dysco_replay_sender replay[DYSCO_REPLAY_SENDERS];
 };
 

@@ -39,7 +39,6 @@ static const struct map_kind kinds[DYSCO_BPF_MAPS] = {
     [DYSCO_BPF_LASTING] = {"lasting", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_lasting), 1,
 			   BPF_F_MMAPABLE},
     [DYSCO_BPF_KEYS] = {"keys", BPF_MAP_TYPE_HASH, sizeof(struct dysco_leg_key), 4, 0, 0},
-    [DYSCO_BPF_HOPS] = {"hops", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_bpf_hop), 0, 0},
     [DYSCO_BPF_FLOWS_MAP] = {"flows", BPF_MAP_TYPE_ARRAY, 4, 4, DYSCO_BPF_FLOWS, 0},
     [DYSCO_BPF_ATTACHMENTS_MAP] = {"attachments", BPF_MAP_TYPE_ARRAY, 4,
 				   sizeof(struct dysco_bpf_attachment), DYSCO_BPF_ATTACHMENTS, 0},

@@ -57,7 +57,11 @@ static __always_inline void hop_find(struct __sk_buff *skb, const struct dysco_t
 	hop->ifindex = route.ifindex;
 	__builtin_memcpy(hop->dst_mac, route.dst_mac, 6);
 	__builtin_memcpy(hop->src_mac, route.src_mac, 6);
-	hop->dst = to->dst;
+}
+
+static __always_inline struct dysco_bpf_hop *hop_at(struct dysco_leg *leg)
+{
+	return (struct dysco_bpf_hop *)leg->run[DYSCO_OUT].provider;
 }
 
 /*
@@ -65,13 +69,13 @@ static __always_inline void hop_find(struct __sk_buff *skb, const struct dysco_t
  * a leg in a window goes through the neighbour layer, so that the kernel sees
  * the neighbour in use and checks that it is still there (RFC 4861 7.3).
  */
-static __always_inline struct dysco_bpf_hop *
-hop_of(struct __sk_buff *skb, const struct dysco_leg *leg, uint32_t slot, uint64_t now_ns)
+static __always_inline struct dysco_bpf_hop *hop_of(struct __sk_buff *skb, struct dysco_leg *leg,
+						    uint64_t now_ns)
 {
-	struct dysco_bpf_hop *hop = bpf_map_lookup_elem(&hops, &slot);
+	struct dysco_bpf_hop *hop = hop_at(leg);
 	uint32_t window = (uint32_t)(now_ns >> DYSCO_BPF_HOP_WINDOW_SHIFT);
 
-	if (!hop || (hop->window == window && dysco_addr_equal(&hop->dst, &leg->wire_tuple.dst))) {
+	if (hop->window == window) {
 		return hop;
 	}
 	hop->window = 0;
@@ -152,22 +156,12 @@ static __always_inline void see(struct __sk_buff *skb, const struct dysco_packet
 				struct dysco_leg *leg, enum dysco_direction direction,
 				uint64_t now_ns)
 {
-	uint32_t bytes = skb->len - self.l2_bytes;
-	uint32_t zero = 0;
-	struct dysco_bpf_stats *s = bpf_map_lookup_elem(&stats, &zero);
-
-	dysco_step_see(leg, p, direction, bytes, now_ns);
-	if (s) {
-		s->counters[direction == DYSCO_OUT ? DYSCO_COUNTER_FAST_OUT
-						   : DYSCO_COUNTER_FAST_IN]++;
-		s->counters[direction == DYSCO_OUT ? DYSCO_COUNTER_FAST_OUT_BYTES
-						   : DYSCO_COUNTER_FAST_IN_BYTES] += bytes;
-	}
+	dysco_step_see(leg, p, direction, skb->len - self.l2_bytes, now_ns);
 }
 
 /* Beyond a port without bridge the stack routes it: the link header is right as it is. */
 static __always_inline int fast_out(struct __sk_buff *skb, struct dysco_packet *p,
-				    struct dysco_leg *leg, uint32_t slot)
+				    struct dysco_leg *leg)
 {
 	bool routed = self.mode == DYSCO_ATTACH_PORT && self.bridge_ifindex == 0;
 	uint64_t now_ns = bpf_ktime_get_coarse_ns();
@@ -176,7 +170,7 @@ static __always_inline int fast_out(struct __sk_buff *skb, struct dysco_packet *
 	if (dysco_addr_is_ip4(&leg->wire_tuple.src) != (p->version == 4)) {
 		return drop(DYSCO_REASON_FAMILY_MIX);
 	}
-	hop = routed ? (struct dysco_bpf_hop *)0 : hop_of(skb, leg, slot, now_ns);
+	hop = routed ? (struct dysco_bpf_hop *)0 : hop_of(skb, leg, now_ns);
 	if (hop && hop->kind == HOP_REFUSED) {
 		return drop(DYSCO_REASON_NO_ROUTE);
 	}

@@ -125,7 +125,7 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 			return TC_ACT_UNSPEC;
 		}
 		flow_remember(p, direction, slot);
-		return direction == DYSCO_OUT ? fast_out(skb, p, leg, slot) : fast_in(skb, p, leg);
+		return direction == DYSCO_OUT ? fast_out(skb, p, leg) : fast_in(skb, p, leg);
 	case DYSCO_VERDICT_PUNT:
 		return punt(skb, direction,
 			    control ? DYSCO_BPF_PUNT_CONTROL : DYSCO_BPF_PUNT_PACKET);

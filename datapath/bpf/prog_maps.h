@@ -35,13 +35,6 @@ struct {
 	__type(value, uint32_t);
 } keys SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, uint32_t);
-	__type(value, struct dysco_bpf_hop);
-} hops SEC(".maps");
-
 /* Slots by a hash of the five-tuple (prog_quick.h): a hint, no truth. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -58,17 +58,14 @@ static __always_inline bool flow_is(const struct dysco_leg *leg, const struct dy
 }
 
 /* The next hop, where it is known to be only a matter of MAC addresses, or of none. */
-static __always_inline bool quick_hop(struct __sk_buff *skb, const struct dysco_leg *leg,
-				      uint32_t slot, uint64_t now_ns)
+static __always_inline bool quick_hop(struct __sk_buff *skb, struct dysco_leg *leg, uint64_t now_ns)
 {
-	const struct dysco_bpf_hop *hop;
+	const struct dysco_bpf_hop *hop = hop_at(leg);
 
 	if (self.mode == DYSCO_ATTACH_PORT && self.bridge_ifindex == 0) {
 		return true;
 	}
-	hop = bpf_map_lookup_elem(&hops, &slot);
-	if (!hop || hop->window != (uint32_t)(now_ns >> DYSCO_BPF_HOP_WINDOW_SHIFT) ||
-	    !dysco_addr_equal(&hop->dst, &leg->wire_tuple.dst)) {
+	if (hop->window != (uint32_t)(now_ns >> DYSCO_BPF_HOP_WINDOW_SHIFT)) {
 		return false;
 	}
 	return hop->kind == HOP_STAY || (hop->kind == HOP_MACS && rewrite_macs(skb, hop));
@@ -90,7 +87,7 @@ static __always_inline bool quick(struct __sk_buff *skb, struct dysco_packet *p,
 		return false;
 	}
 	now_ns = bpf_ktime_get_coarse_ns();
-	if (direction == DYSCO_OUT && !quick_hop(skb, leg, *slot, now_ns)) {
+	if (direction == DYSCO_OUT && !quick_hop(skb, leg, now_ns)) {
 		return false;
 	}
 	see(skb, p, leg, direction, now_ns);

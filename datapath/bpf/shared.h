@@ -64,20 +64,20 @@ struct dysco_bpf_stats {
 };
 
 /*
- * The next hop of a leg's outgoing packets, found a moment ago: an entry of map
- * `hops`, by slot. Good in the window of time it was found in, and for that
- * destination; the programs alone read and write it.
+ * The next hop of a leg's outgoing packets, found a moment ago: in the leg's
+ * run[DYSCO_OUT].provider, which is in the cache anyway. Good in the window of
+ * time it was found in; the programs alone read and write it.
  */
 #define DYSCO_BPF_HOP_WINDOW_SHIFT 28 /* of nanoseconds: about a quarter of a second */
 struct dysco_bpf_hop {
-	struct dysco_addr dst;
 	uint32_t window;
 	uint32_t ifindex;
 	uint8_t dst_mac[6], src_mac[6];
 	uint8_t kind;
 	uint8_t zero[3];
 };
-_Static_assert(sizeof(struct dysco_bpf_hop) == 40, "");
+_Static_assert(sizeof(struct dysco_bpf_hop) == sizeof(((struct dysco_leg_run *)0)->provider), "");
+_Static_assert(offsetof(struct dysco_leg_run, provider) % 4 == 0, "");
 
 #define DYSCO_BPF_FLOWS_SHIFT 14
 #define DYSCO_BPF_FLOWS	      (1u << DYSCO_BPF_FLOWS_SHIFT)

@@ -144,9 +144,6 @@ static enum dysco_sim_fate translate(struct dysco_sim *sim, uint64_t now_ns,
 	dysco_step_see(leg, p, out ? DYSCO_OUT : DYSCO_IN, (uint32_t)frame->bytes, now_ns);
 	dysco_edit_apply(p, frame->data,
 			 dysco_edit_tuple(p, frame->data, frame->data + frame->bytes, &to));
-	sim->stats.counters[out ? DYSCO_COUNTER_FAST_OUT : DYSCO_COUNTER_FAST_IN]++;
-	sim->stats.counters[out ? DYSCO_COUNTER_FAST_OUT_BYTES : DYSCO_COUNTER_FAST_IN_BYTES] +=
-	    frame->bytes;
 	result->translated = true;
 	return DYSCO_SIM_ONWARD;
 }

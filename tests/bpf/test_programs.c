@@ -103,7 +103,6 @@ static void fast_out(struct kit *k, struct world w)
 	assert_int_equal(leg->run[DYSCO_OUT].bytes, (f.bytes - ETH_HLEN) * (uint32_t)runs);
 	assert_int_equal(leg->run[DYSCO_OUT].seq_end, 1004);
 	assert_int_equal(leg->run[DYSCO_IN].packets, 0);
-	assert_int_equal(kit_counter(k, DYSCO_COUNTER_FAST_OUT), runs);
 }
 
 static void fast_out_translates(void **state)
@@ -129,7 +128,6 @@ static void fast_in(struct kit *k, struct world w)
 	assert_memory_equal(f.b, original.b, ETH_HLEN);
 	assert_int_equal(leg->run[DYSCO_IN].packets, 1);
 	assert_true(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK);
-	assert_int_equal(kit_counter(k, DYSCO_COUNTER_FAST_IN), 1);
 }
 
 static void fast_in_translates(void **state)

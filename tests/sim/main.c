@@ -50,13 +50,14 @@ static void add_run(struct sim_tally *tally, const struct sim_world *w)
 	}
 	for (uint8_t a = 0; a < w->n_agents; a++) {
 		const struct sim_agent *agent = &w->agents[a];
+		struct dysco_core_stats stats;
 
+		dysco_core_stats(&agent->core, &stats);
 		for (int i = 0; i < DYSCO_REASON_COUNT; i++) {
-			tally->drops[i] += agent->core.stats.drops[i] + agent->dp.stats.drops[i];
+			tally->drops[i] += stats.drops[i] + agent->dp.stats.drops[i];
 		}
 		for (int i = 0; i < DYSCO_COUNTER_COUNT; i++) {
-			tally->counters[i] +=
-			    agent->core.stats.counters[i] + agent->dp.stats.counters[i];
+			tally->counters[i] += stats.counters[i] + agent->dp.stats.counters[i];
 		}
 	}
 }
