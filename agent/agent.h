@@ -85,11 +85,12 @@ void dysco_agent_stop(struct dysco_agent *agent);
 /*
  * Puts a checked configuration in force, all or nothing; takes it over on
  * success. patient: attachments that fail now are tried again later, instead
- * of refusing the whole.
+ * of refusing the whole. Returns how many sessions ended with the attachments
+ * that it has no more, or -1.
  */
 int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, bool patient,
 		       struct dysco_conf_error *error);
-/* One statement from the socket. */
+/* One statement from the socket; returns as dysco_agent_change() does. */
 int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *words,
 			  struct dysco_conf_error *error);
 /* A new configuration file: run-time changes are made again on top of it. */
@@ -100,6 +101,13 @@ int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
  * programs back that somebody took off.
  */
 void dysco_agent_check_attachments(struct dysco_agent *agent);
+
+/* ---- orphans.c ---- */
+/*
+ * Resets the sessions that have no attachment in this configuration any more,
+ * both ways; to be called while their programs are still on. Returns how many.
+ */
+uint32_t dysco_agent_end_orphans(struct dysco_agent *agent, const struct dysco_config *config);
 
 /* ---- prune.c ---- */
 void dysco_agent_prune_ids(struct dysco_agent *agent);

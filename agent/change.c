@@ -207,13 +207,19 @@ int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, b
 {
 	struct dysco_config *old = agent->config;
 	struct dysco_conf_error ignored;
+	uint32_t ended;
 
 	if (set_classifier(agent, config, error) != 0) {
 		return -1;
 	}
+	/* what takes attachments away cannot fail from here on: it makes none, or is patient */
+	ended = dysco_agent_end_orphans(agent, config);
 	if (attach_new(agent, config, patient, error) != 0) {
 		set_classifier(agent, old, &ignored);
 		return -1;
+	}
+	if (ended > 0) {
+		dysco_log(DYSCO_LOG_INFO, "%u sessions ended with their attachments", ended);
 	}
 	move_counts(agent, config);
 	agent->config = config;
@@ -224,20 +230,23 @@ int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, b
 	dysco_config_free(old);
 	agent->ports_looked_up_ns = 0;
 	agent->hooks.datapath_changed(agent->hooks.context);
-	return 0;
+	return (int)ended;
 }
 
 int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *words,
 			  struct dysco_conf_error *error)
 {
 	struct dysco_config *next = dysco_config_copy(agent->config);
+	int ended = -1;
 
 	if (!next) {
 		return dysco_conf_fail(error, "internal", NULL, "out of memory");
 	}
-	if (dysco_config_apply(next, DYSCO_CONF_SOCKET, words, error) != 0 ||
-	    dysco_config_check(next, error) != 0 ||
-	    dysco_agent_change(agent, next, false, error) != 0) {
+	if (dysco_config_apply(next, DYSCO_CONF_SOCKET, words, error) == 0 &&
+	    dysco_config_check(next, error) == 0) {
+		ended = dysco_agent_change(agent, next, false, error);
+	}
+	if (ended < 0) {
 		dysco_config_free(next);
 		return -1;
 	}
@@ -246,7 +255,7 @@ int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *w
 			  "no room to remember the change: it is lost when the agent restarts");
 	}
 	agent->hooks.store(agent->hooks.context);
-	return 0;
+	return ended;
 }
 
 int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
@@ -261,7 +270,7 @@ int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
 		dysco_log(DYSCO_LOG_INFO, "legs: the capacity changes when the agent is restarted");
 		next->legs = agent->config->legs;
 	}
-	if (dysco_agent_change(agent, next, true, error) != 0) {
+	if (dysco_agent_change(agent, next, true, error) < 0) {
 		dysco_config_free(next);
 		return -1;
 	}
@@ -359,7 +368,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 	}
 	dysco_core_start(&agent->core, &agent->dp.table, &next->setup, seed);
 	agent->dp.ops->heartbeat(&agent->dp, agent->started_ns);
-	if (dysco_agent_change(agent, next, true, error) != 0) {
+	if (dysco_agent_change(agent, next, true, error) < 0) {
 		dysco_config_free(next);
 		return -1;
 	}

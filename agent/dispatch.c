@@ -178,7 +178,13 @@ static json_t *answer_question(struct request *r, const struct question *q)
 
 static json_t *answer_change(struct request *r)
 {
-	return dysco_agent_statement(r->agent, &r->words, &r->error) == 0 ? json_object() : NULL;
+	int ended = dysco_agent_statement(r->agent, &r->words, &r->error);
+
+	if (ended < 0) {
+		return NULL;
+	}
+	return strcmp(r->words.word[0], "detach") == 0 ? json_pack("{s:i}", "ended", ended)
+						       : json_object();
 }
 
 static json_t *answer_line(struct request *r, const char *line, size_t bytes)

@@ -154,11 +154,22 @@ enum dysco_exit dysco_show_why(const struct dysco_cli *cli, const json_t *answer
 	return DYSCO_EXIT_DONE;
 }
 
+static enum dysco_exit show_ended(const json_t *answer, const char *member)
+{
+	json_int_t ended = dysco_json_count(answer, member);
+
+	printf("%" JSON_INTEGER_FORMAT " session%s reset\n", ended, ended == 1 ? "" : "s");
+	return DYSCO_EXIT_DONE;
+}
+
 enum dysco_exit dysco_show_killed(const struct dysco_cli *cli, const json_t *answer)
 {
-	json_int_t killed = dysco_json_count(answer, "killed");
-
 	(void)cli;
-	printf("%" JSON_INTEGER_FORMAT " session%s reset\n", killed, killed == 1 ? "" : "s");
-	return DYSCO_EXIT_DONE;
+	return show_ended(answer, "killed");
+}
+
+enum dysco_exit dysco_show_detached(const struct dysco_cli *cli, const json_t *answer)
+{
+	(void)cli;
+	return show_ended(answer, "ended");
 }

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "datapath/bpf/net.h"
 #include "datapath/bpf/provider.h"
 
 int dysco_bpf_poll_fds(struct dysco_datapath *dp, int *fds, uint32_t *n)
@@ -176,6 +177,24 @@ static enum dysco_bpf_verb verb_of(const struct dysco_action *action,
 	return a->mode == DYSCO_ATTACH_PORT ? DYSCO_BPF_RETURN : DYSCO_BPF_SEND;
 }
 
+/* The device of an attachment; of one that an earlier agent made it may have to be opened first. */
+static const struct dysco_bpf_tap *tap_of(struct dysco_datapath *dp,
+					  const struct dysco_bpf_attachment *a)
+{
+	struct dysco_bpf *bpf = dysco_bpf_of(dp);
+	const struct dysco_bpf_tap *tap = dysco_bpf_tap_by_netns(bpf, a->netns_ino);
+	struct dysco_net net;
+
+	if (tap || a->ifindex == 0 || dysco_net_enter(&net, a->netns) != 0) {
+		return a->ifindex ? tap : NULL;
+	}
+	if (net.ino == a->netns_ino) {
+		tap = dysco_bpf_tap_get(dp, net.ino);
+	}
+	dysco_net_leave(&net);
+	return tap;
+}
+
 int dysco_bpf_inject(struct dysco_datapath *dp, const struct dysco_action *action,
 		     const uint8_t *packet, uint32_t bytes, const struct dysco_punt *punt)
 {
@@ -183,8 +202,7 @@ int dysco_bpf_inject(struct dysco_datapath *dp, const struct dysco_action *actio
 	bool pass = action->kind == DYSCO_ACT_PASS;
 	uint16_t id = pass ? punt->input.attachment : action->attachment;
 	const struct dysco_bpf_attachment *a = &bpf->attachments[id % DYSCO_BPF_ATTACHMENTS];
-	const struct dysco_bpf_tap *tap =
-	    a->ifindex ? dysco_bpf_tap_by_netns(bpf, a->netns_ino) : NULL;
+	const struct dysco_bpf_tap *tap = tap_of(dp, a);
 	int error;
 
 	if (!tap || bytes == 0) {

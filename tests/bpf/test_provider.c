@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/if_ether.h>
 #include <linux/pkt_sched.h>
 
 #include <cmocka.h>
@@ -183,6 +184,27 @@ static void attaching_again_replaces(void **state)
 	assert_int_equal(k->dp.ops->detach(&k->dp, &a), -ENOENT);
 }
 
+static void the_next_agent_injects_where_it_has_not_attached(void **state)
+{
+	struct kit *k = *state;
+	struct dysco_tuple t = kit_tuple("10.0.0.1", 1, "10.0.0.2", 2);
+	struct dysco_action reset = {.kind = DYSCO_ACT_SEND, .attachment = 1};
+	struct dysco_attachment a = nic();
+	struct kit_frame f;
+
+	kit_segment(&f, &t, DYSCO_TCP_RST, NULL, 0);
+	assert_int_equal(k->dp.ops->attach(&k->dp, &a), 0);
+	k->dp.ops->close(&k->dp);
+	assert_int_equal(k->dp.ops->open(&k->dp, k->path, KIT_CAPACITY), 0);
+	assert_int_equal(
+	    k->dp.ops->inject(&k->dp, &reset, f.b + ETH_HLEN, f.bytes - ETH_HLEN, NULL), 0);
+	assert_false(there("dysco1"));
+	assert_int_equal(k->dp.ops->detach(&k->dp, &a), 0);
+	assert_false(there("dysco0"));
+	assert_int_equal(
+	    k->dp.ops->inject(&k->dp, &reset, f.b + ETH_HLEN, f.bytes - ETH_HLEN, NULL), -ENODEV);
+}
+
 static void programs_that_were_taken_off_are_missed(void **state)
 {
 	struct kit *k = *state;
@@ -296,6 +318,7 @@ int main(void)
 	    cmocka_unit_test(a_half_made_directory_is_made_anew),
 	    cmocka_unit_test(a_path_elsewhere_is_refused),
 	    cmocka_unit_test(attaching_again_replaces),
+	    cmocka_unit_test(the_next_agent_injects_where_it_has_not_attached),
 	    cmocka_unit_test(programs_that_were_taken_off_are_missed),
 	    cmocka_unit_test(kernels_without_tcx_get_filters),
 	    cmocka_unit_test(what_others_put_on_an_interface_stays),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where agents sit and what they attach: every mix of `nic` and `port` that serves one chain."""
+import contextlib
+import os
+import signal
 import unittest
 
 import peers
@@ -190,6 +193,54 @@ class AtRunTime(Case):
                     self.net.ask("a", statement)
                 self.assertEqual(caught.exception.code, code, caught.exception)
                 self.assertEqual(self.attachments(), [])
+
+
+class Detached(Case):
+    """An attachment goes while sessions live: they are reset first."""
+
+    def setUp(self):
+        self.net = self.lab(STAR + COUNTERS + "agent a node r\n" + BOX + "".join(attach("a", "port", host, host) for host in HOSTS) + "dysco a " + POLICY)
+
+    @contextlib.contextmanager
+    def pair(self, version):
+        with peers.listen(self.net.netns("server"), SERVER[version], 80) as listener, peers.Pair(self.net.netns("client"), listener) as pair:
+            pair.ping()
+            yield pair
+
+    def is_reset(self, *ends):
+        for end in ends:
+            with self.assertRaises(ConnectionResetError):
+                end.recv(1)
+
+    def test_both_ends_are_reset(self):
+        for version in (4, 6):
+            for host in HOSTS:
+                with self.subTest(ip=version, host=host), self.pair(version) as pair:
+                    self.assertEqual(self.net.ask("a", f"detach {host}"), {"ended": 1})
+                    self.is_reset(pair.client, pair.server)
+                self.net.ask("a", f"attach port {host} host {host} address {HOSTS[host]}")
+
+    def without_client(self):
+        """Takes the client's attachment out of the configuration file."""
+        path = f"{self.net.dir}/agents/a/dysco.conf"
+        with open(path, encoding="utf-8") as file:
+            lines = [line for line in file if not line.startswith("attach port client ") and not line.startswith("policy ")]
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(lines)
+
+    def test_attachment_that_a_new_file_has_not(self):
+        with self.pair(4) as pair:
+            self.without_client()
+            os.kill(self.net.agent_pid("a"), signal.SIGHUP)
+            self.is_reset(pair.client, pair.server)
+
+    def test_attachment_that_the_next_agent_does_not_want(self):
+        with self.pair(4) as pair:
+            corpse = self.net.kill_agent("a")
+            self.without_client()
+            self.net.restart_agent(corpse)
+            self.is_reset(pair.client, pair.server)
+            self.assertEqual(self.net.programs("r", "client", "ingress"), 0)
 
 
 class TakenOff(Case):

@@ -109,6 +109,7 @@ static int dp_detach(struct dysco_datapath *dp, const struct dysco_attachment *a
 {
 	(void)a;
 	of(dp)->detached++;
+	of(dp)->injected_before_detach = of(dp)->injected;
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct fake_agent {
 	struct fake_key keys[FAKE_KEYS];
 	/* what the datapath was told */
 	uint32_t attached, detached, injected, n_rules;
+	uint32_t injected_before_detach; /* of `injected`, those before the last detach() */
 	bool refuse_attach, refuse_classifier;
 	int still_attached; /* what attached() says until the next attach() */
 	/* one packet for receive(), and the last one injected */

@@ -301,6 +301,42 @@ static void traces_are_bounded(void **state)
 	expect_refused("session trace 10.0.0.1:4000 10.9.0.1:80", "limit");
 }
 
+/* ---- sessions that lose their attachment ---- */
+
+/* A session whose SYN is on its way; 1 packet has been injected. */
+static void begin_session(void)
+{
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	assert_int_equal(fake->injected, 1);
+	expect("session list state syn_sent", "total", "1");
+}
+
+static void expect_reset_before_detach(void)
+{
+	assert_int_equal(fake->detached, 1);
+	/* one to the host, one to the next hop */
+	assert_int_equal(fake->injected, 3);
+	assert_int_equal(fake->injected_before_detach, 3);
+	expect("session list state syn_sent", "total", "0");
+}
+
+static void detach_ends_its_sessions_first(void **state)
+{
+	(void)state;
+	begin_session();
+	expect("detach eth0", "ended", "1");
+	expect_reset_before_detach();
+}
+
+static void detach_leaves_the_others_alone(void **state)
+{
+	(void)state;
+	begin_session();
+	expect("detach eth1 netns ns1", "ended", "0");
+	assert_int_equal(fake->injected, 1);
+	expect("session list state syn_sent", "total", "1");
+}
+
 /* ---- reload and restart ---- */
 
 static int reload(const char *text)
@@ -315,6 +351,35 @@ static int reload(const char *text)
 		return -1;
 	}
 	return 0;
+}
+
+static void a_reload_ends_sessions_without_attachment(void **state)
+{
+	(void)state;
+	begin_session();
+	assert_int_equal(reload("host lan address 10.1.0.0/16\n"
+				"attach port eth1 netns ns1 host lan\n"),
+			 0);
+	expect_reset_before_detach();
+}
+
+static void a_reload_ends_sessions_of_another_host(void **state)
+{
+	(void)state;
+	begin_session();
+	assert_int_equal(reload("host db address 10.0.0.1\nattach nic eth0 host db\n"), 0);
+	assert_int_equal(fake->injected, 3);
+	expect("session list state syn_sent", "total", "0");
+}
+
+static void a_refused_reload_ends_no_session(void **state)
+{
+	(void)state;
+	begin_session();
+	fake->refuse_classifier = true;
+	assert_int_equal(reload("host web address 10.0.0.1\n"), -1);
+	assert_int_equal(fake->injected, 1);
+	fake->refuse_classifier = false;
 }
 
 static void run_time_changes_survive_a_reload(void **state)
@@ -453,6 +518,11 @@ int main(void)
 	    TEST(a_trace_ends_without_answers),
 	    TEST(a_client_that_left_gets_no_trace),
 	    TEST(traces_are_bounded),
+	    TEST(detach_ends_its_sessions_first),
+	    TEST(detach_leaves_the_others_alone),
+	    TEST(a_reload_ends_sessions_without_attachment),
+	    TEST(a_reload_ends_sessions_of_another_host),
+	    TEST(a_refused_reload_ends_no_session),
 	    TEST(run_time_changes_survive_a_reload),
 	    TEST(what_no_longer_fits_is_forgotten),
 	    TEST(a_reload_is_all_or_nothing),
