@@ -15,36 +15,17 @@
  *    old path           new path     wire numbers
  *
  * Sequence arithmetic is over dysco_seq_t, modulo its width; the exhaustive
- * tests compile this file with DYSCO_SEQ_BITS 8.
+ * tests compile this with DYSCO_SEQ_BITS 8.
  */
 #ifndef DYSCO_CORE_TWOPATH_H
 #define DYSCO_CORE_TWOPATH_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#ifndef DYSCO_SEQ_BITS
-#define DYSCO_SEQ_BITS 32
-#endif
-#if DYSCO_SEQ_BITS == 8
-typedef uint8_t dysco_seq_t;
-typedef int8_t dysco_seqdiff_t;
-#else
-typedef uint32_t dysco_seq_t;
-typedef int32_t dysco_seqdiff_t;
-#endif
+#include "rewrite/seq.h"
 
 #define DYSCO_SACK_MAX	4
-#define DYSCO_PARTS_MAX 4
+#define DYSCO_PARTS_MAX 2 /* one a path */
 
 enum dysco_path { DYSCO_PATH_OLD = 0, DYSCO_PATH_NEW = 1 };
-
-/* What a leg adds on the way (docs/protocol.md 12.1); zero: plain. Wire layout of the hot record. */
-struct dysco_offsets {
-	dysco_seq_t seq_out; /* to sequence numbers OUT, from acknowledgements IN */
-	dysco_seq_t seq_in;  /* to sequence numbers IN, from acknowledgements OUT */
-	uint32_t ts_out, ts_in;
-};
 
 struct dysco_sack {
 	dysco_seq_t from, to; /* to: one past the block */
@@ -56,27 +37,38 @@ struct dysco_segment {
 	dysco_seq_t skip;	    /* bytes of the original payload that lie before this part */
 	dysco_seq_t bytes;	    /* of payload; a FIN counts one more in sequence numbers */
 	dysco_seq_t urgent;	    /* urgent pointer, when flags has URG */
-	uint8_t flags;		    /* DYSCO_TCP_* */
+	uint8_t flags;		    /* DYSCO_TCP_*, and the two bits of ECN above them */
 	uint8_t n_sack;
 	bool has_ts;
 	struct dysco_sack sack[DYSCO_SACK_MAX];
 	uint32_t tsval, tsecr;
 };
+#define DYSCO_TCP_ECE 0x40
+#define DYSCO_TCP_CWR 0x80
 
 struct dysco_two {
-	dysco_seq_t cut;      /* c: first number of ours that takes the new path */
-	dysco_seq_t peer_cut; /* p, in our host numbers; valid when peer_known */
-	dysco_seq_t acked;    /* highest ack of ours seen, on either path */
-	dysco_seq_t edge;     /* highest right edge granted to our host */
-	dysco_seq_t seq_end;  /* one past the highest number delivered to our host */
-	dysco_seq_t host_ack; /* highest ack our host has sent */
-	dysco_seq_t told_ack[2];  /* last ack number sent, by enum dysco_path */
+	dysco_seq_t cut; /* c: first number of ours that takes the new path */
+	/*
+	 * p, in our host numbers. While it is unknown, the number that stands for the base
+	 * of the peer's new path: the new leg's seq_in must map it there.
+	 */
+	dysco_seq_t peer_cut;
+	dysco_seq_t acked;	  /* highest ack of ours seen, on either path */
+	dysco_seq_t edge;	  /* highest right edge granted to our host */
+	dysco_seq_t seq_end;	  /* one past the highest number delivered to our host */
+	dysco_seq_t next;	  /* the number our host expects, as far as we can tell */
+	dysco_seq_t host_ack;	  /* highest ack our host has sent */
+	dysco_seq_t host_edge;	  /* highest right edge our host has granted */
+	dysco_seq_t sent_end;	  /* one past the highest number our host has sent */
+	dysco_seq_t told_ack[2];  /* highest ack number sent, by enum dysco_path */
 	dysco_seq_t told_edge[2]; /* highest right edge sent, by enum dysco_path */
 	uint32_t tsval;		  /* highest delivered to our host, when has_ts */
 	bool peer_known;
-	bool owes[2]; /* something came in on the path that has not been acknowledged on it */
+	bool owes[2]; /* something came in on the path that has not been answered on it */
 	bool has_ts;
-	bool reset; /* a RST went through */
+	bool reset; /* a RST that counts went through */
+	/* Numbers have gone so far past the cut that nobody speaks of what is below any more. */
+	bool cut_far, peer_cut_far;
 };
 
 struct dysco_part {
@@ -88,12 +80,6 @@ struct dysco_parts {
 	struct dysco_part part[DYSCO_PARTS_MAX];
 };
 
-/* a is after b */
-static inline bool dysco_after(dysco_seq_t a, dysco_seq_t b)
-{
-	return (dysco_seqdiff_t)(dysco_seq_t)(a - b) > 0;
-}
-
 /* Host numbers to wire numbers of a leg and back; SACK edges, timestamps included. Inverse of each
  * other. */
 void dysco_offsets_out(const struct dysco_offsets *o, struct dysco_segment *s);
@@ -101,25 +87,33 @@ void dysco_offsets_in(const struct dysco_offsets *o, struct dysco_segment *s);
 
 /*
  * Two paths begin for this anchor: `cut` is what its host has sent, `host_ack`
- * what it has acknowledged, `acked` and `edge` what the peer has, `seq_end` what was delivered.
+ * and `host_edge` what it has acknowledged and granted, `acked` and `edge` what
+ * the peer has, `seq_end` what was delivered. two->peer_cut is then the number
+ * that stands for the base of the peer's new path.
  */
 void dysco_two_start(struct dysco_two *two, dysco_seq_t cut, dysco_seq_t acked, dysco_seq_t edge,
 		     dysco_seq_t seq_end, dysco_seq_t host_ack, dysco_seq_t host_edge);
-/* The peer's cut is known, in our host numbers. */
+/* The peer's cut is known, in our host numbers; the new leg's seq_in changes with it. */
 void dysco_two_peer_cut(struct dysco_two *two, dysco_seq_t peer_cut);
 
 /*
  * A segment from the host: what goes where, in host numbers, parts in the order
- * to send them. Changes two->told_*, owes, host_ack. At least one part, always.
+ * to send them. Changes what *two knows of the host. At least one part, always.
  */
 void dysco_two_route(struct dysco_two *two, const struct dysco_segment *s,
 		     struct dysco_parts *parts);
 
 /*
  * A segment from a path, translated to host numbers: *s becomes what the host is
- * given. false: nothing for the host (drop it; what it said is noted).
+ * given. false: nothing for the host (drop it; what it said is noted). A RST that
+ * is delivered and makes two->reset true goes to the other path too: see
+ * dysco_two_reset_part().
  */
 bool dysco_two_merge(struct dysco_two *two, enum dysco_path path, struct dysco_segment *s);
+
+/* The RST, in host numbers, that tells a path of one that came in by the other. */
+void dysco_two_reset_part(const struct dysco_two *two, enum dysco_path path,
+			  struct dysco_segment *s);
 
 /* All that was sent on the old path is acknowledged. */
 bool dysco_two_sent_done(const struct dysco_two *two);
