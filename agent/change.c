@@ -274,6 +274,7 @@ int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
 		dysco_config_free(next);
 		return -1;
 	}
+	dysco_journal_settle(agent->journal);
 	dysco_config_free(agent->base);
 	agent->base = base;
 	agent->state_changed = true;
@@ -372,6 +373,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 		dysco_config_free(next);
 		return -1;
 	}
+	dysco_journal_settle(agent->journal);
 	detach_leftovers(agent);
 	dysco_agent_prune_ids(agent);
 	agent->state_changed = true;

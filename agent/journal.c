@@ -124,6 +124,7 @@ static bool append(struct dysco_journal *journal, const char *key, char *line)
 	entry = &journal->entries[journal->count++];
 	memcpy(entry->key, key, sizeof(entry->key));
 	entry->line = line;
+	entry->misfit = false;
 	return true;
 }
 
@@ -185,19 +186,28 @@ struct dysco_config *dysco_journal_replay(struct dysco_journal *journal,
 	struct dysco_config *config = dysco_config_copy(base);
 	struct dysco_conf_error error;
 
-	for (uint32_t i = 0; config && i < journal->count;) {
-		struct dysco_config *next = replay_one(config, journal->entries[i].line, &error);
+	for (uint32_t i = 0; config && i < journal->count; i++) {
+		struct dysco_journal_entry *entry = &journal->entries[i];
+		struct dysco_config *next = replay_one(config, entry->line, &error);
 
+		entry->misfit = !next;
 		if (next) {
 			config = next;
-			i++;
-			continue;
+		} else {
+			dysco_log(DYSCO_LOG_INFO, "a run-time change no longer fits: %s (%s)",
+				  entry->line, error.message);
 		}
-		dysco_log(DYSCO_LOG_INFO, "forgetting a run-time change: %s (%s)",
-			  journal->entries[i].line, error.message);
-		forget(journal, i);
 	}
 	return config;
+}
+
+void dysco_journal_settle(struct dysco_journal *journal)
+{
+	for (uint32_t i = journal->count; i-- > 0;) {
+		if (journal->entries[i].misfit) {
+			forget(journal, i);
+		}
+	}
 }
 
 void dysco_journal_free(struct dysco_journal *journal)

@@ -15,6 +15,7 @@
 struct dysco_journal_entry {
 	char key[128]; /* what it is about: "policy web" */
 	char *line;
+	bool misfit; /* the last replay could not apply it */
 };
 
 struct dysco_journal {
@@ -27,9 +28,11 @@ bool dysco_journal_add(struct dysco_journal *journal, const struct dysco_config 
 		       const struct dysco_words *words);
 /* Takes back an entry that an earlier run has stored. */
 void dysco_journal_restore(struct dysco_journal *journal, const struct dysco_words *words);
-/* Applies it all to a copy of base; statements that no longer fit are forgotten and logged. */
+/* Applies it all to a copy of base, but for statements that no longer fit, which are logged. */
 struct dysco_config *dysco_journal_replay(struct dysco_journal *journal,
 					  const struct dysco_config *base);
+/* What the last replay gave is in force now: forgets the statements that did not fit. */
+void dysco_journal_settle(struct dysco_journal *journal);
 void dysco_journal_free(struct dysco_journal *journal);
 
 #endif

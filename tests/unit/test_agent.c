@@ -403,6 +403,19 @@ static void what_no_longer_fits_is_forgotten(void **state)
 	assert_int_equal(fake->detached, 1);
 }
 
+static void what_does_not_fit_a_refused_file_stays(void **state)
+{
+	(void)state;
+	expect_done("policy add ssh via ids1 filter tcp dst port 22");
+	fake->refuse_classifier = true;
+	assert_int_equal(reload("host web address 10.0.0.1\nattach nic eth0 host web\n"), -1);
+	fake->refuse_classifier = false;
+	assert_int_equal(fake->agent.journal->count, 1);
+	assert_int_equal(reload(config), 0);
+	assert_int_equal(fake->agent.journal->count, 1);
+	expect("policy list", "policies/1/name", "\"ssh\"");
+}
+
 static void a_reload_is_all_or_nothing(void **state)
 {
 	(void)state;
@@ -525,6 +538,7 @@ int main(void)
 	    TEST(a_refused_reload_ends_no_session),
 	    TEST(run_time_changes_survive_a_reload),
 	    TEST(what_no_longer_fits_is_forgotten),
+	    TEST(what_does_not_fit_a_refused_file_stays),
 	    TEST(a_reload_is_all_or_nothing),
 	    TEST(a_change_and_its_undoing_leave_no_trace),
 	    TEST(counts_go_with_a_policys_name),
