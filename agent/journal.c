@@ -128,10 +128,25 @@ static bool append(struct dysco_journal *journal, const char *key, char *line)
 	return true;
 }
 
+/* What replaces a policy that an earlier change has added, adds it when all is made again. */
+static struct dysco_words as_seen_from(const struct dysco_config *base,
+				       const struct dysco_words *words)
+{
+	struct dysco_words seen = {.count = words->count};
+
+	memcpy(seen.word, words->word, sizeof(seen.word));
+	if (is_word(words, 0, "policy") && is_word(words, 1, "replace") &&
+	    dysco_config_find_policy(base, word_at(words, 2)) < 0) {
+		seen.word[1] = "add";
+	}
+	return seen;
+}
+
 bool dysco_journal_add(struct dysco_journal *journal, const struct dysco_config *base,
 		       const struct dysco_words *words)
 {
-	char *line = join(words);
+	const struct dysco_words seen = as_seen_from(base, words);
+	char *line = join(&seen);
 	bool in_base;
 	char key[128];
 

@@ -127,20 +127,53 @@ bool dysco_config_is_change(const struct dysco_words *words, enum dysco_conf_sou
 	return find_row(words, source, &taken) != NULL;
 }
 
+/* "box add, box remove": what can be done with this word at run time. */
+static void list_verbs(const char *word, char *out, size_t out_bytes)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].socket && rows[i].verb && strcmp(rows[i].word, word) == 0 &&
+		    used < out_bytes) {
+			used += (size_t)snprintf(out + used, out_bytes - used, "%s%s %s",
+						 used ? ", " : "", word, rows[i].verb);
+		}
+	}
+}
+
+static int fail_verb(const struct dysco_words *words, const char *verbs,
+		     struct dysco_conf_error *error)
+{
+	if (words->count < 2) {
+		return dysco_conf_fail(error, "unknown_command", verbs,
+				       "%s: what is to be done is missing", words->word[0]);
+	}
+	return dysco_conf_fail(error, "unknown_command", verbs,
+			       "'%s %.60s' is not something to be done", words->word[0],
+			       words->word[1]);
+}
+
 static int fail_unknown(const struct dysco_words *words, enum dysco_conf_source source,
 			struct dysco_conf_error *error)
 {
+	const char *word = words->count ? words->word[0] : "";
+	bool file = source == DYSCO_CONF_FILE;
+	char verbs[160];
 	int taken;
-	enum dysco_conf_source other =
-	    source == DYSCO_CONF_FILE ? DYSCO_CONF_SOCKET : DYSCO_CONF_FILE;
 
-	if (source == DYSCO_CONF_SOCKET && find_row(words, other, &taken)) {
-		return dysco_conf_fail(
-		    error, "unknown_command", "change the file and reload: systemctl reload dyscod",
-		    "'%.60s' can only be set in the configuration file", words->word[0]);
+	list_verbs(word, verbs, sizeof(verbs));
+	if (!file && verbs[0]) {
+		return fail_verb(words, verbs, error);
 	}
-	return dysco_conf_fail(error, "unknown_command", "see dysco.conf(5)",
-			       "'%.60s' is not a statement", words->count ? words->word[0] : "");
+	if (!file && find_row(words, DYSCO_CONF_FILE, &taken)) {
+		return dysco_conf_fail(error, "unknown_command",
+				       "change the file and reload: systemctl reload dyscod",
+				       "'%.60s' can only be set in the configuration file", word);
+	}
+	return dysco_conf_fail(error, "unknown_command",
+			       file ? "see dysco.conf(5)" : "see dysco(1)", "'%.60s' is not a %s",
+			       word, file ? "statement" : "command");
 }
 
 int dysco_config_apply(struct dysco_config *config, enum dysco_conf_source source,

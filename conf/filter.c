@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -123,10 +124,30 @@ static bool find_name(const char *text, char word[WORD_MAX + 1])
 	return false;
 }
 
+/* libpcap refuses an expression that its optimiser finds to match nothing: here, no TCP packet. */
+static int check_tcp(pcap_t *pcap, const char *text, struct dysco_conf_error *error)
+{
+	struct bpf_program program;
+	char *with_tcp;
+	int result = 0;
+
+	if (asprintf(&with_tcp, "(%s) and tcp", text) < 0) {
+		return dysco_conf_fail(error, "internal", NULL, "out of memory");
+	}
+	if (pcap_compile(pcap, &program, with_tcp, 1, PCAP_NETMASK_UNKNOWN) == 0) {
+		pcap_freecode(&program);
+	} else {
+		result = dysco_conf_fail(error, "bad_filter", "only TCP sessions have chains",
+					 "filter '%.200s' matches no TCP packet", text);
+	}
+	free(with_tcp);
+	return result;
+}
+
 static int compile(struct dysco_filter *filter, const char *text, struct dysco_conf_error *error)
 {
 	pcap_t *pcap = pcap_open_dead(DLT_RAW, 65535);
-	int result = 0;
+	int result;
 
 	if (!pcap) {
 		return dysco_conf_fail(error, "internal", NULL, "out of memory");
@@ -135,6 +156,8 @@ static int compile(struct dysco_filter *filter, const char *text, struct dysco_c
 		result =
 		    dysco_conf_fail(error, "bad_filter", "the syntax is that of pcap-filter(7)",
 				    "filter '%.200s': %.200s", text, pcap_geterr(pcap));
+	} else {
+		result = check_tcp(pcap, text, error);
 	}
 	pcap_close(pcap);
 	return result;

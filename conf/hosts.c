@@ -257,6 +257,12 @@ static int check_attachment(struct dysco_statement *s, const struct dysco_attach
 {
 	char hint[160];
 
+	if (strcmp(a->ifname, "lo") == 0) {
+		return dysco_conf_fail(
+		    s->error, "bad_value", "attach the interface that leads to the network",
+		    "attach lo: sessions over the loopback interface stay in the "
+		    "machine, and pass no box");
+	}
 	if (host->n_prefixes == 0) {
 		snprintf(hint, sizeof(hint), "attach ... host %s address ADDR", host->name);
 		return dysco_conf_fail(s->error, "unknown_host", hint,

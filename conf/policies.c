@@ -300,12 +300,22 @@ int dysco_apply_policy_add(struct dysco_statement *s)
 	return put_policy(s, name);
 }
 
-/* Like `ip route replace`: adds what is not there. */
+/* A name that is not there is more often mistyped than meant. */
 int dysco_apply_policy_replace(struct dysco_statement *s)
 {
 	const char *name;
+	char hint[96];
 
-	return dysco_statement_name(s, "the policy's name", &name) == 0 ? put_policy(s, name) : -1;
+	if (dysco_statement_name(s, "the policy's name", &name) != 0) {
+		return -1;
+	}
+	if (dysco_config_find_policy(s->config, name) < 0) {
+		snprintf(hint, sizeof(hint), "dysco policy add %s ..., or see dysco policy list",
+			 name);
+		return dysco_conf_fail(s->error, "unknown_policy", hint,
+				       "there is no policy %s to replace", name);
+	}
+	return put_policy(s, name);
 }
 
 int dysco_apply_policy_remove(struct dysco_statement *s)

@@ -185,6 +185,7 @@ class AtRunTime(Case):
                 ("attach port nowhere host x address 10.9.9.9", "unknown_interface"),
                 ("attach nic eth0 netns nowhere host x address 10.9.9.9", "unknown_netns"),
                 ("attach nic client host x address 10.9.9", "bad_address"),
+                ("attach nic lo host x address 10.9.9.9", "bad_value"),
                 ("attach sideways client host x address 10.9.9.9", "syntax"),
                 ("attach port client host unheard", "unknown_host"),
                 ("detach nowhere", "unknown_attachment")):

@@ -117,11 +117,10 @@ class Ends(OnStar):
             with self.subTest(ip=version):
                 listener = self.listen(81, version)
                 source = (self.lab.address("client", version), 41000 + version)
-                self.ask("policy add between via fw1,fw2 priority 200 filter tcp dst port 81")
                 self.ask("policy replace p0 at client via fw1,fw2 filter tcp dst port 80")
                 for chained in (True, False, True, False):
                     if chained:
-                        self.ask("policy replace between via fw1,fw2 priority 200 filter tcp dst port 81")
+                        self.ask("policy add between via fw1,fw2 priority 200 filter tcp dst port 81")
                     else:
                         self.ask("policy remove between")
                     pair = self.pair(listener, source)

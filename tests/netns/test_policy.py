@@ -17,6 +17,11 @@ class Policies(OnStar):
             for policy in self.lab.ask(agent, "policy list")["policies"]:
                 self.lab.ask(agent, f"policy remove {policy['name']}")
 
+    def put(self, name, rest):
+        """Adds a policy, or replaces it."""
+        there = name in (policy["name"] for policy in self.ask("policy list")["policies"])
+        self.ask(f"policy {'replace' if there else 'add'} {name} {rest}")
+
     def pair(self, listener, source=None):
         pair = super().pair(listener, source)
         pair.ping()
@@ -82,7 +87,7 @@ class AtRunTime(Policies):
             (True, "greater 40 and less 100"),
         ):
             with self.subTest(filter=expression):
-                self.ask(f"policy replace web via fw1 filter {expression}")
+                self.put("web", f"via fw1 filter {expression}")
                 self.assertEqual(self.visited(self.pair(listener)), ["fw1"] if matches else [])
 
     def test_test(self):
@@ -104,7 +109,7 @@ class AtRunTime(Policies):
     def test_address_as_hop(self):
         for version in (4, 6):
             with self.subTest(ip=version):
-                self.ask(f"policy replace web via {self.lab.address('fw2', version)} filter tcp dst port 80")
+                self.put("web", f"via {self.lab.address('fw2', version)} filter tcp dst port 80")
                 self.assertEqual(self.visited(self.pair(self.listen(80, version))), ["fw2"])
 
 
@@ -123,6 +128,7 @@ class Refusals(Policies):
     def test_wrong_filter(self):
         self.refused("policy replace web via fw2 filter tcp dst prot 80", "bad_filter", "web", "prot")
         self.refused("policy add other via fw2 filter host", "bad_filter", "other")
+        self.refused("policy add other via fw2 filter udp dst port 53", "bad_filter", "other", "TCP")
         self.refused("policy add other via fw2 filter ether host 02:00:00:00:00:01", "bad_filter", "other")
 
     def test_unknown_box(self):
@@ -143,7 +149,9 @@ class Refusals(Policies):
         self.refused("policy replace web via fw2 fail maybe filter tcp", "bad_value", "web", "maybe")
         self.refused("policy replace web at nowhere via fw2 filter tcp", "unknown_host", "web", "nowhere")
         self.refused("policy replace web via fw2 colour red filter tcp", "syntax", "web", "colour")
+        self.refused("policy replace wbe via fw1 filter tcp dst port 80", "unknown_policy", "wbe", "policy add wbe")
         self.refused("policy remove wbe", "unknown_policy", "wbe")
+        self.refused("policy redo web", "unknown_command", "policy redo", "policy replace")
         self.refused("frobnicate web", "unknown_command", "frobnicate")
         self.refused("box remove fw1", "in_use", "fw1", "web")
 
@@ -155,7 +163,7 @@ class Types(Policies):
             self.ask(f"type remove {kind['name']}")
 
     def through(self, select, boxes="fw1 fw2 fw3"):
-        self.ask("policy replace web via fw1 filter tcp dst port 80")
+        self.put("web", "via fw1 filter tcp dst port 80")
         for kind in self.ask("type list")["types"]:
             self.ask(f"type remove {kind['name']}")
         self.ask(f"type add firewall {boxes} select {select}")

@@ -185,6 +185,7 @@ static void a_refused_change_leaves_everything(void **state)
 
 	(void)state;
 	expect_refused("policy add p via fw9 filter tcp", "unknown_box");
+	expect_refused("policy replace nosuch via fw filter tcp", "unknown_policy");
 	expect_refused("policy replace http via fw,fw filter tcp", "loop");
 	expect_refused("policy replace http via fw filter tcp porrt 80", "bad_filter");
 	expect_refused("attach nic eth5 netns nowhere host web", "unknown_netns");
@@ -393,6 +394,19 @@ static void run_time_changes_survive_a_reload(void **state)
 	expect("policy list", "policies/1", "nothing");
 }
 
+static void a_policy_added_and_replaced_survives_a_reload(void **state)
+{
+	(void)state;
+	expect_done("policy add ssh via fw filter tcp dst port 22");
+	expect_done("policy replace ssh via fw filter tcp dst port 2222");
+	expect_done("policy replace http via fw filter tcp dst port 8080");
+	assert_int_equal(fake->agent.journal->count, 2);
+	assert_int_equal(reload(config), 0);
+	expect("policy list", "policies/0/filter", "\"tcp dst port 2222\"");
+	expect("policy list", "policies/1/filter", "\"tcp dst port 8080\"");
+	expect("policy list", "policies/2", "nothing");
+}
+
 static void what_no_longer_fits_is_forgotten(void **state)
 {
 	(void)state;
@@ -537,6 +551,7 @@ int main(void)
 	    TEST(a_reload_ends_sessions_of_another_host),
 	    TEST(a_refused_reload_ends_no_session),
 	    TEST(run_time_changes_survive_a_reload),
+	    TEST(a_policy_added_and_replaced_survives_a_reload),
 	    TEST(what_no_longer_fits_is_forgotten),
 	    TEST(what_does_not_fit_a_refused_file_stays),
 	    TEST(a_reload_is_all_or_nothing),

@@ -214,6 +214,8 @@ static const struct refusal refusals[] = {
     {"attach nic eth1 host nobody", "unknown_host", "'nobody' is not known"},
     {"attach nic eth1 netns a/b host web", "bad_value", "cannot be a network namespace"},
     {"attach nic eth0 host web", "exists", "attached already"},
+    {"attach nic lo host web", "bad_value", "loopback interface"},
+    {"attach port lo netns ns1 host web", "bad_value", "loopback interface"},
     {"attach port eth1 host web mirror m0", "bad_value", "only a nic attachment"},
     {"attach nic eth1 host web address", "syntax", "the address is missing"},
     {"attach nic eth1 host web colour blue", "syntax", "'colour' is not expected"},
@@ -251,6 +253,11 @@ static const struct refusal refusals[] = {
     {"policy p via fw filter src 1und1.de", "bad_filter", "names are not looked up"},
     {"policy p via fw filter net localnet", "bad_filter", "names are not looked up"},
     {"policy p via fw filter ' '", "bad_filter", "the filter is empty"},
+    {"policy p via fw filter udp", "bad_filter", "'udp' matches no TCP packet"},
+    {"policy p via fw filter udp dst port 53", "bad_filter", "matches no TCP packet"},
+    {"policy p via fw filter not tcp", "bad_filter", "matches no TCP packet"},
+    {"policy p via fw filter icmp or ip6 proto 17", "bad_filter", "matches no TCP packet"},
+    {"policy p via fw filter tcp and udp", "bad_filter", "rejects all packets"},
     {"policy p via fw filter 'tcp", "syntax", "is not closed"},
     {"policy p filter tcp\npolicy p filter tcp", "exists", "policy p is there already"},
 };
@@ -303,6 +310,9 @@ static void filters_that_are_not_names(void **state)
 	    "tcp[13] & 0x02 != 0 && (port 80 || port 443)",
 	    "tcp and src net 10.0.0.0 mask 255.0.0.0",
 	    "len < 100 and less 1000",
+	    "udp or tcp dst port 80",
+	    "not udp",
+	    "tcp src port 1 or (udp and port 2)",
 	};
 
 	(void)state;
@@ -369,6 +379,16 @@ static void refuse(struct dysco_config *c, const char *line, const char *code)
 	dysco_config_free(scratch);
 }
 
+/* The same, with words that the message, and the hint, must have. */
+static void refuse_with(struct dysco_config *c, const char *line, const char *code,
+			const char *message, const char *hint)
+{
+	refuse(c, line, code);
+	if (!strstr(error.message, message) || !strstr(error.hint, hint)) {
+		fail_msg("%s: got %s; %s", line, error.message, error.hint);
+	}
+}
+
 static void things_in_use_stay(void **state)
 {
 	struct dysco_config *c = with("policy p via fw,ids filter tcp");
@@ -382,8 +402,25 @@ static void things_in_use_stay(void **state)
 	refuse(c, "type remove nobody", "unknown_type");
 	refuse(c, "policy remove nobody", "unknown_policy");
 	refuse(c, "policy add p filter tcp", "exists");
-	refuse(c, "ports 62000-63000", "unknown_command");
-	refuse(c, "box fw2 10.0.0.9", "unknown_command");
+	dysco_config_free(c);
+}
+
+static void unknown_commands_are_told_what_there_is(void **state)
+{
+	static const char unknown[] = "unknown_command";
+	struct dysco_config *c = with("policy p via fw,ids filter tcp");
+
+	(void)state;
+	assert_non_null(c);
+	refuse_with(c, "policy replace q via fw filter tcp", "unknown_policy",
+		    "there is no policy q to replace", "dysco policy add q");
+	refuse_with(c, "ports 62000-63000", unknown, "only be set in the configuration file",
+		    "reload");
+	refuse_with(c, "box fw2 10.0.0.9", unknown, "'box fw2'", "box add, box remove");
+	refuse_with(c, "policy change p", unknown, "'policy change'",
+		    "policy add, policy replace, policy remove");
+	refuse_with(c, "type", unknown, "type: what is to be done is missing", "type add");
+	refuse_with(c, "flub", unknown, "'flub' is not a command", "dysco(1)");
 	dysco_config_free(c);
 }
 
@@ -516,6 +553,7 @@ int main(void)
 	    TEST(filters_that_are_not_names),
 	    TEST(key_files_are_private),
 	    TEST(things_in_use_stay),
+	    TEST(unknown_commands_are_told_what_there_is),
 	    TEST(removing_moves_the_others_up),
 	    TEST(hosts_of_attachments_come_and_go),
 	    TEST(copies_share_nothing_that_changes),
