@@ -67,16 +67,23 @@ class UnderTraffic(OnStar):
                 self.assertEqual(len(rounds), 6)
 
     def test_a_box_is_attached_again(self):
-        """A quiet session outlives the box's detachment: its legs wait."""
+        """Its sessions end with the attachment; the next ones go through it again."""
         for version in (4, 6):
             with self.subTest(ip=version):
-                pair = self.pair(self.listen(80, version))
+                listener = self.listen(80, version)
+                pair = self.pair(listener)
                 pair.ping()
                 self.lab.went_through(pair)
-                self.ask("detach fw2")
+                self.assertEqual(self.ask("detach fw2"), {"ended": 1})
+                for end in (pair.client, pair.server):
+                    with self.assertRaises(ConnectionResetError):
+                        peers.read_to_end(end)
                 self.ask(topology.attach_statement(self.lab.nodes["fw2"], "port"))
-                pair.ping()
+                pair = self.pair(listener)
                 peers.bulk(pair, BULK)
+                self.lab.went_through(pair)
+                pair.close()
+                self.lab.nothing_left()
 
 
 class AgentApart(OnStar):
