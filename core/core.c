@@ -103,13 +103,15 @@ bool dysco_copy_input(struct dysco_work *w, struct dysco_copy *copy)
 {
 	struct dysco_actions *out = w->out;
 
-	if (w->in->bytes > DYSCO_SYN_BYTES_MAX ||
-	    out->used + DYSCO_SYN_BYTES_MAX > sizeof(out->arena)) {
+	size_t limit = (w->p.flags & DYSCO_TCP_SYN) ? DYSCO_SYN_BYTES_MAX : DYSCO_PACKET_MAX;
+
+	copy->capacity =
+	    w->in->bytes > DYSCO_SYN_BYTES_MAX ? w->in->bytes : (size_t)DYSCO_SYN_BYTES_MAX;
+	if (w->in->bytes > limit || copy->capacity > sizeof(out->arena) - out->used) {
 		return false;
 	}
 	copy->data = &out->arena[out->used];
 	copy->bytes = w->in->bytes;
-	copy->capacity = DYSCO_SYN_BYTES_MAX;
 	copy->p = w->p;
 	memcpy(copy->data, w->in->data, w->in->bytes);
 	return true;
@@ -132,16 +134,23 @@ void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 	struct dysco_leg *leg = dysco_leg_at(core, slot);
 	bool outward = w->in->direction == DYSCO_OUT;
 	struct dysco_tuple to = outward ? leg->wire_tuple : dysco_tuple_reverse(&leg->host_tuple);
+	struct dysco_packet host = w->p; /* with the host's numbers */
 	struct dysco_copy copy;
 
 	if (!dysco_copy_input(w, &copy)) {
 		dysco_drop(core, w, slot, DYSCO_REASON_SYN_TOO_LONG);
 		return;
 	}
+	if (leg->flags & DYSCO_LEG_OFFSETS) {
+		dysco_edit_apply(&copy.p, copy.data,
+				 dysco_edit_numbers(&copy.p, copy.data, copy.data + copy.bytes,
+						    &leg->offsets, outward));
+		host = outward ? w->p : copy.p;
+	}
 	dysco_edit_remove_option(&copy.p, copy.data, &copy.bytes, DYSCO_EXID_TAG);
 	dysco_edit_apply(&copy.p, copy.data,
 			 dysco_edit_tuple(&copy.p, copy.data, copy.data + copy.bytes, &to));
-	dysco_step_see(leg, &w->p, outward ? DYSCO_OUT : DYSCO_IN, w->in->bytes, w->now_ns);
+	dysco_step_see(leg, &host, outward ? DYSCO_OUT : DYSCO_IN, w->in->bytes, w->now_ns);
 	dysco_emit(w, outward ? DYSCO_ACT_SEND : DYSCO_ACT_DELIVER, slot, &copy);
 }
 
@@ -157,6 +166,10 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 
 	if (out->count >= DYSCO_ACTIONS_MAX) {
 		return false;
+	}
+	if (kind == DYSCO_ACT_SEND && (leg->flags & DYSCO_LEG_OFFSETS)) {
+		seq += leg->offsets.seq_out;
+		ack -= leg->offsets.seq_in;
 	}
 	made = dysco_edit_make_segment(&out->arena[out->used], sizeof(out->arena) - out->used,
 				       &tuple, seq, ack, flags, leg->run[DYSCO_OUT].window, exid,
@@ -184,6 +197,11 @@ static void map_icmp(struct dysco_core *core, struct dysco_work *w, uint32_t slo
 	struct dysco_tuple back = dysco_tuple_reverse(&leg->wire_tuple);
 
 	dysco_count(core, DYSCO_COUNTER_ICMP_MAPPED);
+	if (leg->flags & DYSCO_LEG_OFFSETS) {
+		dysco_edit_quoted_seq(&copy->p, copy->data, copy->bytes,
+				      w->in->direction == DYSCO_OUT ? 0u - leg->offsets.seq_in
+								    : 0u - leg->offsets.seq_out);
+	}
 	if (w->in->direction == DYSCO_OUT) {
 		dysco_edit_icmp(&copy->p, copy->data, copy->bytes, &back, &back.dst, &back.src);
 		dysco_emit(w, DYSCO_ACT_SEND, slot, copy);
@@ -237,6 +255,9 @@ static void other_arrived(struct dysco_core *core, struct dysco_work *w)
 	case DYSCO_VERDICT_PUNT:
 		if (leg->mode == DYSCO_MODE_PUNT) {
 			dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
+		} else if (direction == DYSCO_OUT && (leg->flags & DYSCO_LEG_FLOOR) &&
+			   dysco_seq_after(leg->floor, w->p.seq)) {
+			dysco_relay_floor(core, w, slot);
 		} else if (direction == DYSCO_OUT) {
 			dysco_syn_superseded(core, w, slot);
 		} else {

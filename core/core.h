@@ -20,9 +20,11 @@
 #include "datapath/reasons.h"
 #include "datapath/table.h"
 
-#define DYSCO_ACTIONS_MAX   16
-#define DYSCO_ACTIONS_ARENA 16384 /* bytes for the packets of one set of actions */
-#define DYSCO_SYN_BYTES_MAX 2048  /* larger SYNs are refused (SYN_TOO_LONG) */
+#define DYSCO_ACTIONS_MAX 16
+#define DYSCO_PACKET_MAX  65536
+#define DYSCO_ACTIONS_ARENA                                                                        \
+	(2 * DYSCO_PACKET_MAX + 16384) /* bytes for the packets of one set of actions */
+#define DYSCO_SYN_BYTES_MAX 2048       /* larger SYNs are refused (SYN_TOO_LONG) */
 
 enum dysco_action_kind {
 	DYSCO_ACT_SEND =

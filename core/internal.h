@@ -7,13 +7,16 @@
  *   arrive.c   SYN arrives at a host                      chain.c  address lists from policies
  *   time.c     expiry, state reports, kill                replay.c counters of signed messages
  *   trace.c    control segments                           policy.c checks of a setup
+ *   twopath.c  what goes where in two paths (pure)        segment.c packets and their numbers
+ *   relay.c    packets of a session in two paths
  */
 #ifndef DYSCO_CORE_INTERNAL_H
 #define DYSCO_CORE_INTERNAL_H
 
+#include "core/attempt.h"
 #include "core/core.h"
 #include "datapath/step.h"
-#include "rewrite/edit.h"
+#include "rewrite/numbers.h"
 
 #define DYSCO_NS_PER_S	  1000000000ull
 #define DYSCO_MTU_DEFAULT 1500u
@@ -89,7 +92,7 @@ void dysco_emit(struct dysco_work *w, enum dysco_action_kind kind, uint32_t slot
 		const struct dysco_copy *copy);
 /* Plain translation along a leg, as the fast path does it. */
 void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
-/* A segment of our own, without input; false: no room left in the actions. */
+/* A segment of our own, without input, in host numbers; false: no room left in the actions. */
 bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 			enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
 			uint32_t ack, uint16_t exid, const uint8_t *payload, size_t bytes);
@@ -132,6 +135,20 @@ bool dysco_chain_has_policy(const struct dysco_address_list *list, uint32_t tag)
 int dysco_box_by_address(const struct dysco_setup *setup, const struct dysco_addr *addr);
 /* The host's own address in this family, NULL: it has none. */
 const struct dysco_addr *dysco_host_address(const struct dysco_host *host, bool ip4);
+
+/* ---- relay.c: two paths ---- */
+/* Own cut is made: fills a->two from the old leg's running fields, and the new leg's numbers. */
+void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a);
+/* The peer's cut is there, in the peer's host numbers. */
+void dysco_relay_peer_cut(struct dysco_core *core, struct dysco_attempt *a, uint32_t cut);
+/* One path is left: NEW when all is done, OLD after a roll-back. The caller sets modes. */
+void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysco_path path);
+/* A packet of the host; one that came by a path, not a control segment. Each answers w->in. */
+void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a);
+void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a,
+		    enum dysco_path path);
+/* A packet of the host that begins below the floor of its leg (mode FAST). */
+void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 
 /* ---- replay.c ---- */
 enum dysco_reason dysco_replay_check(struct dysco_core *core, uint64_t sender, uint64_t counter);

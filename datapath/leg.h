@@ -22,9 +22,10 @@
 #ifndef DYSCO_DATAPATH_LEG_H
 #define DYSCO_DATAPATH_LEG_H
 
+#include "rewrite/seq.h"
 #include "wire/message.h"
 
-#define DYSCO_LEG_LAYOUT 3 /* changes whenever a struct of this file does */
+#define DYSCO_LEG_LAYOUT 4 /* changes whenever a struct of this file does */
 #define DYSCO_NO_SLOT	 0 /* slot 0 is never used */
 
 enum dysco_direction { DYSCO_OUT = 0, DYSCO_IN = 1 };
@@ -52,9 +53,24 @@ enum dysco_leg_role {
 	DYSCO_ROLE_LAST,      /* left leg at the destination's end (or at an exit) */
 	DYSCO_ROLE_LEFT,      /* middlebox, towards the initiator */
 	DYSCO_ROLE_RIGHT,     /* middlebox, towards the destination */
+	DYSCO_ROLE_CONTROL,   /* end of a control session; no host side */
 };
 
 #define DYSCO_LEG_FAIL_OPEN 0x01 /* a RST that answers the SYN is withheld */
+#define DYSCO_LEG_OFFSETS   0x02 /* numbers are translated, not only addresses */
+#define DYSCO_LEG_OPENER    0x08 /* CONTROL: this side sent the SYN */
+#define DYSCO_LEG_FLOOR	    0x04 /* segments of the host below `floor` are for the core */
+
+/* Options of the SYN (SYN-ACK) that this direction carried. */
+struct dysco_syn_options {
+	uint16_t mss;	/* 0: none */
+	uint8_t wscale; /* DYSCO_NO_WSCALE: none */
+	uint8_t flags;	/* DYSCO_SYN_* */
+};
+#define DYSCO_NO_WSCALE 0xff
+#define DYSCO_SYN_SACK	0x01
+#define DYSCO_SYN_TS	0x02
+#define DYSCO_SYN_NOTED 0x80 /* the SYN was seen */
 
 /* What the datapath has seen in one direction. Only written on packets of that direction. */
 struct dysco_leg_run {
@@ -94,7 +110,11 @@ struct dysco_leg {
 	uint64_t created_ns;
 	struct dysco_tuple host_tuple; /* outward */
 	struct dysco_tuple wire_tuple; /* outward; all zero while not set up */
-	uint8_t pad[128 - 24 - 2 * 36];
+	/* decision fields of a leg that a reconfiguration made (docs/protocol.md 12.1) */
+	struct dysco_offsets offsets;
+	uint32_t floor;
+	struct dysco_syn_options options[2]; /* by enum dysco_direction; written by the datapath */
+	uint32_t ts_first;		     /* TSval of the SYN or SYN-ACK that went OUT */
 	/* running fields, by enum dysco_direction */
 	struct dysco_leg_run run[2];
 };
@@ -121,6 +141,13 @@ struct dysco_leg_cold {
 	uint8_t retries;    /* of the policy that put them there */
 	uint8_t zero[2];
 	uint64_t ended_ns; /* when the leg was seen to have ended, 0: not yet */
+	/* docs/protocol.md 12.3: the attempt this leg's subsession is locked for, that made it, or
+	   of which it is a control session; index in table->attempts, 0: none */
+	uint32_t attempt;
+	uint32_t delta_right, delta_left; /* LEFT: what the box adds to sequence numbers */
+	uint32_t ts_right, ts_left;	  /* and to timestamps */
+	uint8_t thawed;			  /* LEFT: they may still change */
+	uint8_t zero2[3];
 	struct dysco_l2 l2;
 	char policy[DYSCO_NAME_BYTES]; /* that gave hops here, empty: none */
 	char why[128];		       /* for `session why`: how instances were chosen */

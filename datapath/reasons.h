@@ -38,7 +38,8 @@
 	  "message of a signing agent forgotten for lack of room")                                 \
 	X(SLOW_PATH, 26, "slow_path", "queue to the agent full or gone")                           \
 	X(REFUSED_OPEN, 27, "refused_open",                                                        \
-	  "RST to the SYN of a fail-open chain, withheld: the next SYN goes without")
+	  "RST to the SYN of a fail-open chain, withheld: the next SYN goes without")              \
+	X(SAID, 28, "said", "in two paths: segment that tells the host nothing new")
 
 /* Plain event counters; X(symbol, name, text) */
 #define DYSCO_COUNTERS(X)                                                                          \

@@ -99,7 +99,10 @@ DYSCO_INLINE bool dysco_step_reset_counts(const struct dysco_leg_run *run,
 	return (p->flags & DYSCO_TCP_ACK) && other->seq_end - p->ack < 0x10000;
 }
 
-/* Notes a packet that is translated, so that the record alone tells the session's state. */
+/*
+ * Notes a packet that is translated, so that the record alone tells the session's
+ * state. p has the host's numbers: OUT before, IN after they are translated.
+ */
 DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packet *p,
 				 enum dysco_direction direction, uint32_t bytes, uint64_t now_ns)
 {
@@ -171,6 +174,11 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 		if (leg->role == DYSCO_ROLE_LAST && direction == DYSCO_OUT &&
 		    !(p->flags & (DYSCO_TCP_SYN | DYSCO_TCP_RST)) &&
 		    !(leg->run[DYSCO_OUT].seen & DYSCO_SEEN_SYNACK)) {
+			return DYSCO_VERDICT_PUNT;
+		}
+		/* Sent on a path that is no more (docs/protocol.md 12.6). */
+		if ((leg->flags & DYSCO_LEG_FLOOR) && direction == DYSCO_OUT &&
+		    dysco_seq_after(leg->floor, p->seq)) {
 			return DYSCO_VERDICT_PUNT;
 		}
 		return DYSCO_VERDICT_FAST;

@@ -124,6 +124,9 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 		if (!leg) {
 			return TC_ACT_UNSPEC;
 		}
+		if (leg->flags & DYSCO_LEG_OFFSETS) {
+			return punt(skb, direction, DYSCO_BPF_PUNT_PACKET);
+		}
 		flow_remember(p, direction, slot);
 		return direction == DYSCO_OUT ? fast_out(skb, p, leg) : fast_in(skb, p, leg);
 	case DYSCO_VERDICT_PUNT:

@@ -7,7 +7,7 @@
 
 #include "datapath/sim/sim.h"
 #include "datapath/step.h"
-#include "rewrite/edit.h"
+#include "rewrite/numbers.h"
 
 void dysco_sim_heartbeat(struct dysco_sim *sim, uint64_t now_ns)
 {
@@ -141,7 +141,17 @@ static enum dysco_sim_fate translate(struct dysco_sim *sim, uint64_t now_ns,
 	if (dysco_addr_is_ip4(&to.src) != (p->version == 4)) {
 		return drop(sim, result, DYSCO_REASON_FAMILY_MIX);
 	}
-	dysco_step_see(leg, p, out ? DYSCO_OUT : DYSCO_IN, (uint32_t)frame->bytes, now_ns);
+	if (out) {
+		dysco_step_see(leg, p, DYSCO_OUT, (uint32_t)frame->bytes, now_ns);
+	}
+	if (leg->flags & DYSCO_LEG_OFFSETS) {
+		dysco_edit_apply(p, frame->data,
+				 dysco_edit_numbers(p, frame->data, frame->data + frame->bytes,
+						    &leg->offsets, out));
+	}
+	if (!out) {
+		dysco_step_see(leg, p, DYSCO_IN, (uint32_t)frame->bytes, now_ns);
+	}
 	dysco_edit_apply(p, frame->data,
 			 dysco_edit_tuple(p, frame->data, frame->data + frame->bytes, &to));
 	result->translated = true;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets of a session at one of its anchors: in two paths (docs/protocol.md
+ * 12.5) through core/twopath.h, afterwards those that reach below the floor (12.6).
+ * The running fields of both legs hold the same numbers, the host's, so that
+ * either leg can be the one that stays.
+ */
+#include "core/internal.h"
+#include "core/segment.h"
+
+#include <string.h>
+
+#define FLOOR_KEPT (1u << 30) /* bytes past it that are acknowledged */
+
+static uint32_t slot_on(const struct dysco_attempt *a, enum dysco_path path)
+{
+	return path == DYSCO_PATH_OLD ? a->old_slot : a->new_slot;
+}
+
+static enum dysco_path other_path(enum dysco_path path)
+{
+	return path == DYSCO_PATH_OLD ? DYSCO_PATH_NEW : DYSCO_PATH_OLD;
+}
+
+/* How far the windows of packets of this direction are scaled (RFC 7323 2.2). */
+static uint8_t shift_of(const struct dysco_leg *leg, enum dysco_direction direction)
+{
+	const struct dysco_syn_options *o = leg->options;
+	bool both = (o[0].flags & DYSCO_SYN_NOTED) && (o[1].flags & DYSCO_SYN_NOTED) &&
+		    o[0].wscale != DYSCO_NO_WSCALE && o[1].wscale != DYSCO_NO_WSCALE;
+
+	return both ? o[direction].wscale : 0;
+}
+
+static void copy_numbers(const struct dysco_leg *from, struct dysco_leg *to,
+			 enum dysco_direction direction)
+{
+	const struct dysco_leg_run *f = &from->run[direction];
+	struct dysco_leg_run *t = &to->run[direction];
+
+	t->last_ns = f->last_ns;
+	t->seq_end = f->seq_end;
+	t->ack = f->ack;
+	t->fin_end = f->fin_end;
+	t->window = f->window;
+	t->seen = f->seen;
+	to->fins = from->fins;
+}
+
+/* host: the packet in host numbers. */
+static void note(struct dysco_work *w, const struct dysco_attempt *a, enum dysco_path path,
+		 const struct dysco_packet *host)
+{
+	enum dysco_direction direction = w->in->direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN;
+	struct dysco_leg *leg = dysco_leg_at(w->core, slot_on(a, path));
+
+	dysco_step_see(leg, host, direction, w->in->bytes, w->now_ns);
+	copy_numbers(leg, dysco_leg_at(w->core, slot_on(a, other_path(path))), direction);
+}
+
+/* Checksums are made anew on the way: a packet that was damaged must not become a good one. */
+static bool read_input(const struct dysco_work *w, struct dysco_segment *s, uint8_t shift)
+{
+	if (!dysco_edit_checksum_ok(&w->p, w->in->data, w->in->bytes)) {
+		return false;
+	}
+	dysco_segment_read(s, &w->p, w->in->data, shift);
+	return true;
+}
+
+static bool emit(struct dysco_work *w, enum dysco_action_kind kind, uint32_t slot,
+		 const struct dysco_segment *s, uint8_t shift, const struct dysco_tuple *to)
+{
+	struct dysco_copy copy = {.data = &w->out->arena[w->out->used]};
+
+	copy.bytes = dysco_segment_write(copy.data, sizeof(w->out->arena) - w->out->used, &w->p,
+					 w->in->data, s, shift, to);
+	copy.capacity = copy.bytes;
+	if (copy.bytes == 0) {
+		return false;
+	}
+	dysco_emit(w, kind, slot, &copy);
+	return true;
+}
+
+/* ---- beginning and end ---- */
+
+void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
+{
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	struct dysco_leg *new = dysco_leg_at(core, a->new_slot);
+	const struct dysco_leg_run *out = &old->run[DYSCO_OUT], *in = &old->run[DYSCO_IN];
+
+	dysco_two_start(&a->two, out->seq_end, in->ack,
+			in->ack + ((uint32_t)in->window << shift_of(old, DYSCO_IN)), in->seq_end,
+			out->ack, out->ack + ((uint32_t)out->window << shift_of(old, DYSCO_OUT)));
+	copy_numbers(old, new, DYSCO_OUT);
+	copy_numbers(old, new, DYSCO_IN);
+	memcpy(new->options, old->options, sizeof(new->options));
+	new->offsets.seq_out = a->isn + 1 - a->two.cut;
+	new->offsets.seq_in = a->two.peer_cut - (a->peer_isn + 1);
+	new->offsets.ts_out = 0;
+	new->offsets.ts_in = a->ts_in;
+	new->flags |= DYSCO_LEG_OFFSETS;
+}
+
+void dysco_relay_peer_cut(struct dysco_core *core, struct dysco_attempt *a, uint32_t cut)
+{
+	struct dysco_leg *new = dysco_leg_at(core, a->new_slot);
+
+	dysco_two_peer_cut(&a->two, cut + a->offset_in);
+	new->offsets.seq_in = a->two.peer_cut - (a->peer_isn + 1);
+}
+
+void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysco_path path)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot_on(a, path));
+	const struct dysco_two *two = &a->two;
+
+	leg->run[DYSCO_IN].ack = two->acked;
+	leg->run[DYSCO_OUT].ack = two->host_ack;
+	if (path == DYSCO_PATH_NEW && !two->cut_far) {
+		leg->floor = two->cut;
+		leg->flags |= DYSCO_LEG_FLOOR;
+	}
+}
+
+/* ---- two paths ---- */
+
+void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a)
+{
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	uint8_t shift = shift_of(old, DYSCO_OUT);
+	struct dysco_segment s;
+	struct dysco_parts parts;
+	bool sent = false;
+
+	if (!read_input(w, &s, shift)) {
+		dysco_drop(core, w, a->old_slot, DYSCO_REASON_BAD_PACKET);
+		return;
+	}
+	dysco_two_route(&a->two, &s, &parts);
+	for (uint8_t i = 0; i < parts.count; i++) {
+		struct dysco_part *part = &parts.part[i];
+		uint32_t slot = slot_on(a, part->path);
+		const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+		dysco_offsets_out(&leg->offsets, &part->s);
+		sent |= emit(w, DYSCO_ACT_SEND, slot, &part->s, shift, &leg->wire_tuple);
+	}
+	note(w, a, parts.part[parts.count - 1].path, &w->p);
+	if (!sent) {
+		dysco_drop(core, w, a->old_slot, DYSCO_REASON_FAMILY_MIX);
+	}
+}
+
+/* A RST came by one path: the boxes of the other one, and whoever is behind them, get one too. */
+static void reset_other(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a,
+			enum dysco_path path)
+{
+	struct dysco_segment s;
+
+	dysco_two_reset_part(&a->two, path, &s);
+	dysco_emit_segment(core, w->out, DYSCO_ACT_SEND, slot_on(a, path), s.flags, s.seq, s.ack, 0,
+			   NULL, 0);
+}
+
+static bool deliver(struct dysco_work *w, struct dysco_attempt *a, enum dysco_path path,
+		    const struct dysco_segment *s, uint8_t shift)
+{
+	uint32_t slot = slot_on(a, path);
+	struct dysco_tuple to = dysco_tuple_reverse(&dysco_leg_at(w->core, slot)->host_tuple);
+	struct dysco_packet host = w->p;
+	uint32_t used = w->out->used;
+
+	if (!emit(w, DYSCO_ACT_DELIVER, slot, s, shift, &to)) {
+		return false;
+	}
+	dysco_packet_parse(&host, &w->out->arena[used], &w->out->arena[w->out->used],
+			   w->out->used - used);
+	note(w, a, path, &host);
+	return true;
+}
+
+void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a,
+		    enum dysco_path path)
+{
+	uint8_t shift = shift_of(dysco_leg_at(core, a->old_slot), DYSCO_IN);
+	bool was_reset = a->two.reset, wanted;
+	struct dysco_segment s;
+
+	if (!read_input(w, &s, shift)) {
+		dysco_drop(core, w, slot_on(a, path), DYSCO_REASON_BAD_PACKET);
+		return;
+	}
+	dysco_offsets_in(&dysco_leg_at(core, slot_on(a, path))->offsets, &s);
+	wanted = dysco_two_merge(&a->two, path, &s);
+	if (path == DYSCO_PATH_NEW &&
+	    ((wanted && s.bytes > 0) || dysco_after(a->two.acked, a->two.cut))) {
+		a->seen |= DYSCO_ATTEMPT_TAKEN;
+	}
+	if (!wanted) {
+		dysco_drop(core, w, slot_on(a, path), DYSCO_REASON_SAID);
+	} else if (!deliver(w, a, path, &s, shift)) {
+		dysco_drop(core, w, slot_on(a, path), DYSCO_REASON_FAMILY_MIX);
+	}
+	if (a->two.reset && !was_reset) {
+		reset_other(core, w, a, other_path(path));
+	}
+}
+
+/* ---- afterwards ---- */
+
+/* What our host sent long ago is acknowledged, by what its peer said last. */
+static bool answer_host(struct dysco_work *w, uint32_t slot, const struct dysco_segment *asked)
+{
+	const struct dysco_leg *leg = dysco_leg_at(w->core, slot);
+	struct dysco_tuple to = dysco_tuple_reverse(&leg->host_tuple);
+	struct dysco_segment s = {.flags = DYSCO_TCP_ACK,
+				  .seq = leg->run[DYSCO_IN].seq_end,
+				  .ack = leg->run[DYSCO_IN].ack,
+				  .edge = leg->run[DYSCO_IN].ack + leg->run[DYSCO_IN].window,
+				  .has_ts = asked->has_ts,
+				  .tsval = asked->tsecr,
+				  .tsecr = asked->tsval};
+
+	return emit(w, DYSCO_ACT_DELIVER, slot, &s, 0, &to);
+}
+
+static bool send_rest(struct dysco_work *w, uint32_t slot, struct dysco_segment *s)
+{
+	struct dysco_leg *leg = dysco_leg_at(w->core, slot);
+
+	dysco_step_see(leg, &w->p, DYSCO_OUT, w->in->bytes, w->now_ns);
+	dysco_offsets_out(&leg->offsets, s);
+	return emit(w, DYSCO_ACT_SEND, slot, s, 0, &leg->wire_tuple);
+}
+
+void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_segment s;
+	bool done = true;
+
+	if (leg->run[DYSCO_IN].ack - leg->floor > FLOOR_KEPT) {
+		leg->flags &= (uint8_t)~DYSCO_LEG_FLOOR;
+		dysco_forward(core, w, slot);
+		return;
+	}
+	if (!read_input(w, &s, 0)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_BAD_PACKET);
+		return;
+	}
+	switch (dysco_two_floor(leg->floor, &s)) {
+	case DYSCO_FLOOR_KEEP:
+		dysco_forward(core, w, slot);
+		break;
+	case DYSCO_FLOOR_CUT:
+		done = send_rest(w, slot, &s);
+		break;
+	default:
+		done = answer_host(w, slot, &s);
+		break;
+	}
+	if (!done) {
+		dysco_drop(core, w, slot, DYSCO_REASON_FAMILY_MIX);
+	}
+}
