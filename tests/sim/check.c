@@ -59,6 +59,9 @@ void sim_check_wire(struct sim_world *w, uint8_t from, const struct sim_packet *
 	if (meta->origin == SIM_BY_ENEMY || meta->origin == SIM_BY_AGENT) {
 		return;
 	}
+	if ((s.flags & SIM_RST) && flow_of(w, meta)) {
+		w->flows[meta->flow].reset_sent = true;
+	}
 	if (sim_segment_has_exid(&s, DYSCO_EXID_TAG)) {
 		sim_fail(w, "wire from %u: a tag left its host", from);
 	}
@@ -156,13 +159,44 @@ static void check_view(struct sim_world *w, uint8_t node, const struct sim_packe
 	}
 }
 
+static bool uses(const struct sim_flow *flow, const struct dysco_tuple *tuple)
+{
+	struct dysco_tuple reverse = dysco_tuple_reverse(tuple);
+
+	return dysco_tuple_equal(&flow->tuple, tuple) || dysco_tuple_equal(&flow->tuple, &reverse);
+}
+
+/*
+ * An agent that nobody asked for a RST sends its host one where another has gone
+ * by, which the host may have refused (RFC 5961 3.2), and where legs go idle: of
+ * a chain given up, or beyond where a RST was lost. Behind a translator the
+ * session has another five-tuple: then any session will do.
+ */
+static bool reset_has_cause(const struct sim_world *w, const struct dysco_tuple *tuple)
+{
+	bool found = false, cause = false, any = false;
+
+	for (uint8_t i = 0; i < w->n_flows; i++) {
+		const struct sim_flow *flow = &w->flows[i];
+		bool may = flow->reset_sent || flow->open || flow->disturbed;
+
+		any = any || may;
+		if (uses(flow, tuple)) {
+			found = true;
+			cause = cause || may;
+		}
+	}
+	return found ? cause : any;
+}
+
 /* What an agent makes for a host is a RST of a session, no more, and not of a living one. */
 static void check_agents_own(struct sim_world *w, uint8_t node, const struct sim_segment *s)
 {
 	if (!(s->flags & SIM_RST) || s->payload_bytes) {
 		sim_fail(w, "node %u: an agent's own packet, flags %02x, %u bytes", node, s->flags,
 			 s->payload_bytes);
-	} else if (!w->agents_reset && sim_tcp_knows(w, node, &s->tuple)) {
+	} else if (!w->agents_reset &&
+		   (sim_tcp_knows(w, node, &s->tuple) || !reset_has_cause(w, &s->tuple))) {
 		sim_fail(w, "node %u: RST made by an agent without cause", node);
 	}
 }

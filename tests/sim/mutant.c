@@ -160,6 +160,22 @@ bool sim_mutate_punt(struct sim_world *w, const struct sim_packet *packet)
 	return false;
 }
 
+/* The event that a session has ended becomes a RST to the box it passed. */
+static void reset_box(struct sim_world *w, uint8_t agent, struct dysco_action *action)
+{
+	const struct dysco_leg *leg = &w->agents[agent].dp.legs[action->slot];
+	struct sim_segment s = {.tuple = dysco_tuple_reverse(&leg->host_tuple), .flags = SIM_RST};
+
+	if (action->kind == DYSCO_ACT_EVENT && action->event == DYSCO_EVENT_CLOSED &&
+	    leg->role == DYSCO_ROLE_LEFT) {
+		action->kind = DYSCO_ACT_DELIVER;
+		action->attachment = leg->host;
+		action->offset = w->actions.used;
+		action->bytes = (uint32_t)sim_segment_write(w->actions.arena + w->actions.used, &s);
+		w->actions.used += action->bytes;
+	}
+}
+
 void sim_mutate_actions(struct sim_world *w, uint8_t agent, const struct sim_packet *from)
 {
 	struct dysco_actions *actions = &w->actions;
@@ -178,6 +194,9 @@ void sim_mutate_actions(struct sim_world *w, uint8_t agent, const struct sim_pac
 		if (is(w, SIM_MUTANT_BYPASS_CLOSED) && action->kind == DYSCO_ACT_DROP && from &&
 		    from->direction == DYSCO_OUT && from->meta.origin == SIM_BY_ENDPOINT) {
 			action->kind = DYSCO_ACT_PASS;
+		}
+		if (is(w, SIM_MUTANT_RESET_CLOSED)) {
+			reset_box(w, agent, action);
 		}
 		if (is(w, SIM_MUTANT_NO_RESET) && !from &&
 		    (action->kind == DYSCO_ACT_SEND || action->kind == DYSCO_ACT_DELIVER)) {

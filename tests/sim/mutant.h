@@ -25,6 +25,7 @@
 	X(BELIEVE_ALL, "signatures are not verified")                                              \
 	X(NO_REPLAY_WINDOW, "replayed messages are not recognised")                                \
 	X(NO_RESET, "idle sessions expire without RST")                                            \
+	X(RESET_CLOSED, "a box is sent a RST when a session has ended by FINs")                    \
 	X(GROW, "a translated packet grows by 4 bytes")                                            \
 	X(WRONG_PORT, "translation takes another port once in a while")                            \
 	X(LOSE_TABLE, "a restarted agent begins with an empty table")                              \

@@ -177,9 +177,10 @@ enum sim_must {
 struct sim_flow {
 	uint8_t client, server; /* nodes */
 	uint8_t must;
-	bool chained;	/* a policy matches at the client */
-	bool open;	/* fail-open */
-	bool disturbed; /* reset, crash...: strays may turn up at stacks */
+	bool chained;	 /* a policy matches at the client */
+	bool open;	 /* fail-open */
+	bool disturbed;	 /* reset, crash...: strays may turn up at stacks */
+	bool reset_sent; /* a stack or a box has sent a RST of it */
 	bool opened, simultaneous, exits;
 	bool path_known; /* path[]: boxes as the first whole way showed them */
 	uint8_t n_hops;
