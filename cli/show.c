@@ -54,6 +54,40 @@ char *dysco_show_list(const json_t *array, const char *separator)
 	return text;
 }
 
+void dysco_show_rows(const char *headings, const json_t *array, dysco_row_fn *add_row,
+		     const char *none)
+{
+	struct dysco_text_table table;
+	size_t index;
+	const json_t *row;
+
+	dysco_table_begin(&table, headings);
+	json_array_foreach(array, index, row)
+	{
+		add_row(&table, row);
+	}
+	dysco_table_end(&table, none);
+}
+
+void dysco_cell_text(struct dysco_text_table *table, const json_t *row, const char *member)
+{
+	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(row, member));
+}
+
+void dysco_cell_count(struct dysco_text_table *table, const json_t *row, const char *member)
+{
+	dysco_table_add(table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT, dysco_json_count(row, member));
+}
+
+void dysco_cell_list(struct dysco_text_table *table, const json_t *row, const char *member,
+		     const char *separator)
+{
+	char *text = dysco_show_list(json_object_get(row, member), separator);
+
+	dysco_table_add(table, DYSCO_PLAIN, "%s", text);
+	free(text);
+}
+
 void dysco_show_property(const char *name, const char *value)
 {
 	if (value[0] != '\0') {
@@ -80,51 +114,28 @@ static void show_agent(const json_t *answer)
 	       dysco_json_true(answer, "signed") ? "signed" : "not signed");
 }
 
-static void show_hosts(const json_t *hosts)
+static void add_host(struct dysco_text_table *table, const json_t *host)
 {
-	struct dysco_text_table table;
-	size_t index;
-	const json_t *host;
-
-	dysco_table_begin(&table, "HOST ADDRESSES");
-	json_array_foreach(hosts, index, host)
-	{
-		char *addresses = dysco_show_list(json_object_get(host, "addresses"), " ");
-
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(host, "name"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", addresses);
-		free(addresses);
-	}
-	dysco_table_end(&table, "no hosts: 'dysco host NAME address ADDR' makes one");
+	dysco_cell_text(table, host, "name");
+	dysco_cell_list(table, host, "addresses", " ");
 }
 
-static void show_attachments(const json_t *attachments)
+static void add_attachment(struct dysco_text_table *table, const json_t *attachment)
 {
-	static const char *const columns[] = {"mode", "interface", "netns", "host", "mirror"};
-	struct dysco_text_table table;
-	size_t index;
-	const json_t *attachment;
+	static const char *const texts[] = {"mode", "interface", "netns", "host", "mirror"};
+	bool up = dysco_json_true(attachment, "up");
+	json_int_t restored = dysco_json_count(attachment, "restored");
 
-	dysco_table_begin(&table, "ID MODE INTERFACE NETNS HOST MIRROR STATE");
-	json_array_foreach(attachments, index, attachment)
-	{
-		bool up = dysco_json_true(attachment, "up");
-		json_int_t restored = dysco_json_count(attachment, "restored");
-
-		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
-				dysco_json_count(attachment, "id"));
-		for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-			dysco_table_add(&table, DYSCO_PLAIN, "%s",
-					dysco_json_text(attachment, columns[i]));
-		}
-		if (up && restored > 0) {
-			dysco_table_add(&table, DYSCO_YELLOW, "up, put back %" JSON_INTEGER_FORMAT,
-					restored);
-		} else {
-			dysco_table_add(&table, up ? DYSCO_GREEN : DYSCO_RED, up ? "up" : "down");
-		}
+	dysco_cell_count(table, attachment, "id");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		dysco_cell_text(table, attachment, texts[i]);
 	}
-	dysco_table_end(&table, "no attachments: 'dysco attach nic IFACE host NAME' makes one");
+	if (up && restored > 0) {
+		dysco_table_add(table, DYSCO_YELLOW, "up, put back %" JSON_INTEGER_FORMAT,
+				restored);
+	} else {
+		dysco_table_add(table, up ? DYSCO_GREEN : DYSCO_RED, up ? "up" : "down");
+	}
 }
 
 enum dysco_exit dysco_show_status(const struct dysco_cli *cli, const json_t *answer)
@@ -132,52 +143,42 @@ enum dysco_exit dysco_show_status(const struct dysco_cli *cli, const json_t *ans
 	(void)cli;
 	show_agent(answer);
 	putchar('\n');
-	show_hosts(json_object_get(answer, "hosts"));
+	dysco_show_rows("HOST ADDRESSES", json_object_get(answer, "hosts"), add_host,
+			"no hosts: 'dysco host NAME address ADDR' makes one");
 	putchar('\n');
-	show_attachments(json_object_get(answer, "attachments"));
+	dysco_show_rows("ID MODE INTERFACE NETNS HOST MIRROR STATE",
+			json_object_get(answer, "attachments"), add_attachment,
+			"no attachments: 'dysco attach nic IFACE host NAME' makes one");
 	return DYSCO_EXIT_DONE;
+}
+
+static void add_box(struct dysco_text_table *table, const json_t *box)
+{
+	dysco_cell_text(table, box, "name");
+	dysco_cell_list(table, box, "addresses", " ");
+	dysco_cell_count(table, box, "sessions");
 }
 
 enum dysco_exit dysco_show_boxes(const struct dysco_cli *cli, const json_t *answer)
 {
-	struct dysco_text_table table;
-	size_t index;
-	const json_t *box;
-
 	(void)cli;
-	dysco_table_begin(&table, "BOX ADDRESSES SESSIONS");
-	json_array_foreach(json_object_get(answer, "boxes"), index, box)
-	{
-		char *addresses = dysco_show_list(json_object_get(box, "addresses"), " ");
-
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(box, "name"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", addresses);
-		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
-				dysco_json_count(box, "sessions"));
-		free(addresses);
-	}
-	dysco_table_end(&table, "no boxes: 'dysco box add NAME ADDR' makes one");
+	dysco_show_rows("BOX ADDRESSES SESSIONS", json_object_get(answer, "boxes"), add_box,
+			"no boxes: 'dysco box add NAME ADDR' makes one");
 	return DYSCO_EXIT_DONE;
+}
+
+static void add_type(struct dysco_text_table *table, const json_t *type)
+{
+	dysco_cell_text(table, type, "name");
+	dysco_cell_text(table, type, "select");
+	dysco_cell_list(table, type, "boxes", " ");
 }
 
 enum dysco_exit dysco_show_types(const struct dysco_cli *cli, const json_t *answer)
 {
-	struct dysco_text_table table;
-	size_t index;
-	const json_t *type;
-
 	(void)cli;
-	dysco_table_begin(&table, "TYPE SELECT BOXES");
-	json_array_foreach(json_object_get(answer, "types"), index, type)
-	{
-		char *boxes = dysco_show_list(json_object_get(type, "boxes"), " ");
-
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(type, "name"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(type, "select"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", boxes);
-		free(boxes);
-	}
-	dysco_table_end(&table, "no types: 'dysco type add NAME BOX...' makes one");
+	dysco_show_rows("TYPE SELECT BOXES", json_object_get(answer, "types"), add_type,
+			"no types: 'dysco type add NAME BOX...' makes one");
 	return DYSCO_EXIT_DONE;
 }
 
@@ -197,10 +198,9 @@ static void show_drops(const struct dysco_cli *cli, const json_t *drops)
 		}
 		dysco_table_add(&table, count > 0 ? DYSCO_YELLOW : DYSCO_PLAIN,
 				"%" JSON_INTEGER_FORMAT, count);
-		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
-				dysco_json_count(drop, "number"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(drop, "name"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(drop, "text"));
+		dysco_cell_count(&table, drop, "number");
+		dysco_cell_text(&table, drop, "name");
+		dysco_cell_text(&table, drop, "text");
 	}
 	dysco_table_end(&table, "no drops");
 }

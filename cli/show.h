@@ -18,6 +18,17 @@ enum dysco_colour dysco_show_state_colour(const char *state);
 /* Texts of an array, separated; free() it. */
 char *dysco_show_list(const json_t *array, const char *separator);
 
+typedef void dysco_row_fn(struct dysco_text_table *table, const json_t *row);
+/* A table with a row for each item of the array. */
+void dysco_show_rows(const char *headings, const json_t *array, dysco_row_fn *add_row,
+		     const char *none);
+/* A cell with a member of a row. */
+void dysco_cell_text(struct dysco_text_table *table, const json_t *row, const char *member);
+void dysco_cell_count(struct dysco_text_table *table, const json_t *row, const char *member);
+/* An array of texts, separated. */
+void dysco_cell_list(struct dysco_text_table *table, const json_t *row, const char *member,
+		     const char *separator);
+
 /* "policy      web": one line of a list of properties; nothing when value is empty */
 void dysco_show_property(const char *name, const char *value);
 

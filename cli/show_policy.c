@@ -24,59 +24,37 @@ static char *via(const json_t *policy)
 
 static void add_policy(struct dysco_text_table *table, const json_t *policy)
 {
-	char *at = dysco_show_list(json_object_get(policy, "at"), ",");
 	char *hops = via(policy);
 
 	dysco_table_add(table, DYSCO_BOLD, "%s", dysco_json_text(policy, "name"));
-	dysco_table_add(table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
-			dysco_json_count(policy, "priority"));
-	dysco_table_add(table, DYSCO_PLAIN, "%s", at);
+	dysco_cell_count(table, policy, "priority");
+	dysco_cell_list(table, policy, "at", ",");
 	dysco_table_add(table, DYSCO_PLAIN, "%s", hops);
-	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "fail"));
-	dysco_table_add(table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
-			dysco_json_count(policy, "sessions"));
-	dysco_table_add(table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
-			dysco_json_count(policy, "matched"));
-	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "filter"));
-	free(at);
+	dysco_cell_text(table, policy, "fail");
+	dysco_cell_count(table, policy, "sessions");
+	dysco_cell_count(table, policy, "matched");
+	dysco_cell_text(table, policy, "filter");
 	free(hops);
 }
 
 enum dysco_exit dysco_show_policies(const struct dysco_cli *cli, const json_t *answer)
 {
-	struct dysco_text_table table;
-	size_t index;
-	const json_t *policy;
-
 	(void)cli;
-	dysco_table_begin(&table, "POLICY PRIORITY AT VIA FAIL LIVE MATCHED FILTER");
-	json_array_foreach(json_object_get(answer, "policies"), index, policy)
-	{
-		add_policy(&table, policy);
-	}
-	dysco_table_end(&table, "no policies: sessions go as routing says");
+	dysco_show_rows("POLICY PRIORITY AT VIA FAIL LIVE MATCHED FILTER",
+			json_object_get(answer, "policies"), add_policy,
+			"no policies: sessions go as routing says");
 	return DYSCO_EXIT_DONE;
 }
 
-static void show_evaluated(const json_t *evaluated)
+static void add_evaluated(struct dysco_text_table *table, const json_t *policy)
 {
-	struct dysco_text_table table;
-	size_t index;
-	const json_t *policy;
+	bool match = dysco_json_true(policy, "match");
 
-	dysco_table_begin(&table, "POLICY PRIORITY MATCHES FILTER NOTE");
-	json_array_foreach(evaluated, index, policy)
-	{
-		bool match = dysco_json_true(policy, "match");
-
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "name"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%" JSON_INTEGER_FORMAT,
-				dysco_json_count(policy, "priority"));
-		dysco_table_add(&table, match ? DYSCO_GREEN : DYSCO_DIM, match ? "yes" : "no");
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "filter"));
-		dysco_table_add(&table, DYSCO_PLAIN, "%s", dysco_json_text(policy, "note"));
-	}
-	dysco_table_end(&table, "no policies");
+	dysco_cell_text(table, policy, "name");
+	dysco_cell_count(table, policy, "priority");
+	dysco_table_add(table, match ? DYSCO_GREEN : DYSCO_DIM, match ? "yes" : "no");
+	dysco_cell_text(table, policy, "filter");
+	dysco_cell_text(table, policy, "note");
 }
 
 static enum dysco_colour verdict_colour(const char *verdict)
@@ -104,7 +82,8 @@ enum dysco_exit dysco_show_policy_test(const struct dysco_cli *cli, const json_t
 	dysco_show_property("reason", dysco_json_text(answer, "reason"));
 	dysco_show_property("why", dysco_json_text(answer, "why"));
 	putchar('\n');
-	show_evaluated(json_object_get(answer, "evaluated"));
+	dysco_show_rows("POLICY PRIORITY MATCHES FILTER NOTE", json_object_get(answer, "evaluated"),
+			add_evaluated, "no policies");
 	free(hops);
 	return strcmp(verdict, "drop") == 0 ? DYSCO_EXIT_FINDINGS : DYSCO_EXIT_DONE;
 }

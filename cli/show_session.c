@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Answers about sessions: list, show, why, kill. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/show.h"
 
@@ -14,10 +13,10 @@ static void add_session(struct dysco_text_table *table, const json_t *session)
 	dysco_table_add(table, DYSCO_CYAN, "%.*s", DYSCO_ID_SHOWN, dysco_json_text(session, "id"));
 	dysco_table_add(table, DYSCO_PLAIN, "%s",
 			dysco_show_tuple(tuple, json_object_get(session, "session")));
-	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(session, "host"));
-	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(session, "role"));
+	dysco_cell_text(table, session, "host");
+	dysco_cell_text(table, session, "role");
 	dysco_table_add(table, dysco_show_state_colour(state), "%s", state);
-	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(session, "policy"));
+	dysco_cell_text(table, session, "policy");
 	dysco_table_add(table, DYSCO_PLAIN, "%s",
 			dysco_text_seconds(text, dysco_json_number(session, "age_s")));
 	dysco_table_add(table, DYSCO_PLAIN, "%s",
@@ -26,25 +25,18 @@ static void add_session(struct dysco_text_table *table, const json_t *session)
 			dysco_text_bytes(text, dysco_json_count(session, "bytes_out")));
 	dysco_table_add(table, DYSCO_PLAIN, "%s",
 			dysco_text_bytes(text, dysco_json_count(session, "bytes_in")));
-	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(session, "peer_left"));
-	dysco_table_add(table, DYSCO_PLAIN, "%s", dysco_json_text(session, "peer_right"));
+	dysco_cell_text(table, session, "peer_left");
+	dysco_cell_text(table, session, "peer_right");
 }
 
 enum dysco_exit dysco_show_sessions(const struct dysco_cli *cli, const json_t *answer)
 {
-	struct dysco_text_table table;
-	size_t index;
-	const json_t *session;
 	const json_t *sessions = json_object_get(answer, "sessions");
 	json_int_t total = dysco_json_count(answer, "total");
 
 	(void)cli;
-	dysco_table_begin(&table, "ID SESSION HOST ROLE STATE POLICY AGE IDLE OUT IN LEFT RIGHT");
-	json_array_foreach(sessions, index, session)
-	{
-		add_session(&table, session);
-	}
-	dysco_table_end(&table, "no sessions");
+	dysco_show_rows("ID SESSION HOST ROLE STATE POLICY AGE IDLE OUT IN LEFT RIGHT", sessions,
+			add_session, "no sessions");
 	if (total > (json_int_t)json_array_size(sessions)) {
 		fprintf(stderr, "%zu of %" JSON_INTEGER_FORMAT " shown; 'limit N' shows more\n",
 			json_array_size(sessions), total);
@@ -92,16 +84,22 @@ static void show_leg(const json_t *leg)
 	printf(", last %s ago\n", dysco_text_seconds(text, dysco_json_number(leg, "last_in_s")));
 }
 
-static void show_one(const json_t *session)
+static void show_name(const json_t *session)
 {
 	char tuple[DYSCO_TUPLE_TEXT_BYTES];
-	char signer[DYSCO_QUANTITY_BYTES] = "";
-	size_t index;
-	const json_t *leg;
 
 	printf("%ssession %s%s\n", dysco_colour(DYSCO_BOLD), dysco_json_text(session, "id"),
 	       dysco_colour_off());
 	dysco_show_property("tuple", dysco_show_tuple(tuple, json_object_get(session, "session")));
+}
+
+static void show_one(const json_t *session)
+{
+	char signer[DYSCO_QUANTITY_BYTES] = "";
+	size_t index;
+	const json_t *leg;
+
+	show_name(session);
 	dysco_show_property("host", dysco_json_text(session, "host"));
 	dysco_show_property("role", dysco_json_text(session, "role"));
 	dysco_show_property("state", dysco_json_text(session, "state"));
@@ -137,12 +135,8 @@ enum dysco_exit dysco_show_session(const struct dysco_cli *cli, const json_t *an
 
 enum dysco_exit dysco_show_why(const struct dysco_cli *cli, const json_t *answer)
 {
-	char tuple[DYSCO_TUPLE_TEXT_BYTES];
-
 	(void)cli;
-	printf("%ssession %s%s\n", dysco_colour(DYSCO_BOLD), dysco_json_text(answer, "id"),
-	       dysco_colour_off());
-	dysco_show_property("tuple", dysco_show_tuple(tuple, json_object_get(answer, "session")));
+	show_name(answer);
 	dysco_show_property("policy", dysco_json_text(answer, "policy"));
 	dysco_show_property("filter", dysco_json_text(answer, "filter"));
 	dysco_show_property("given by", dysco_json_text(answer, "given_by"));
