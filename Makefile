@@ -3,10 +3,10 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: help deps build demo check bench lint format fuzz soak install clean
+.PHONY: help deps build demo check bench lint format fuzz soak explore explore-full mutants install clean
 
 help:
-	@echo 'make build | demo | check | bench | lint | format | fuzz | soak | install | deps | clean'
+	@echo 'make build | demo | check | bench | lint | format | fuzz | soak | explore | explore-full | mutants | install | deps | clean'
 
 deps:
 	scripts/install-deps
@@ -38,6 +38,17 @@ fuzz:
 # Other and many more seeds than `make check` runs: SEEDS to choose.
 soak: build
 	$(BUILD)/tests/sim/sim --seeds $(or $(SEEDS),2000001-12000000) --jobs $$(nproc)
+
+# Every interleaving of small worlds around the core (docs/explorer.md): in three minutes, or in hours.
+explore: build
+	$(BUILD)/tests/explore/explore --short --jobs $$(nproc) $(CONFIGURATIONS)
+
+explore-full: build
+	$(BUILD)/tests/explore/explore --full --jobs $$(nproc) $(CONFIGURATIONS)
+
+# Seeded bugs, each of which must be found: MUTANTS to choose.
+mutants:
+	tests/explore/mutants $(MUTANTS)
 
 install: build
 	meson install -C $(BUILD)

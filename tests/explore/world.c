@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Worlds: the first one, what can happen in one, and the next one. */
+#include "tests/explore/explore.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COMPLETION_STEPS = 4000, WIND_UPS = 6 };
+
+/* ---- making and keeping ---- */
+
+bool xp_open(struct xp *x, const struct xp_config *config)
+{
+	static const uint8_t none[5];
+
+	memset(x, 0, sizeof(*x));
+	x->config = config;
+	x->hosts = calloc(XP_HOSTS, sizeof(*x->hosts));
+	x->queue = calloc(XP_QUEUE, sizeof(*x->queue));
+	x->actions = calloc(1, sizeof(*x->actions));
+	memcpy(x->budget, none, sizeof(x->budget));
+	x->budget[XP_LOSS] = config->loss;
+	x->budget[XP_DUPLICATE] = config->duplicates;
+	x->budget[XP_DELAY] = config->delays;
+	x->budget[XP_TIMER] = config->timers;
+	x->budget[XP_CRASH] = config->crashes;
+	x->total = config->total;
+	return x->hosts && x->queue && x->actions && xp_pool_open(&x->pool, 1ull << 36);
+}
+
+void xp_close(struct xp *x)
+{
+	free(x->hosts);
+	free(x->queue);
+	free(x->actions);
+	xp_pool_close(&x->pool);
+}
+
+static void load_small(struct xp *x)
+{
+	uint32_t bytes;
+
+	for (int i = 0; i < 2; i++) {
+		memcpy(&x->end[i], xp_pool_get(&x->pool, x->w.end[i], &bytes), sizeof(x->end[i]));
+	}
+	for (uint8_t i = 2; i < x->config->hosts; i++) {
+		memcpy(&x->box[i], xp_pool_get(&x->pool, x->w.box[i], &bytes), sizeof(x->box[i]));
+	}
+}
+
+static void store(struct xp *x)
+{
+	xp_hosts_store(x);
+	for (int i = 0; i < 2; i++) {
+		x->w.end[i] = xp_pool_put(&x->pool, &x->end[i], sizeof(x->end[i]));
+		x->cut = x->cut || x->w.end[i] == 0;
+	}
+	for (uint8_t i = 2; i < x->config->hosts; i++) {
+		x->w.box[i] = xp_pool_put(&x->pool, &x->box[i], sizeof(x->box[i]));
+		x->cut = x->cut || x->w.box[i] == 0;
+	}
+}
+
+/* What was not stored is forgotten. */
+static void abandon(struct xp *x)
+{
+	for (uint8_t host = 0; host < x->config->hosts; host++) {
+		x->hosts[host].dirty = false;
+		x->hosts[host].loaded = 0;
+	}
+	x->n_queue = 0;
+}
+
+void xp_begin(struct xp *x)
+{
+	memset(&x->w, 0, sizeof(x->w));
+	memset(x->box, 0, sizeof(x->box));
+	x->failed = x->cut = false;
+	x->n_queue = 0;
+	for (uint8_t host = 0; host < x->config->hosts; host++) {
+		xp_host_open(x, host);
+		xp_host_fresh(x, host);
+	}
+	for (uint8_t side = 2; side-- > 0;) {
+		xp_end_open(x, side);
+	}
+	xp_work(x);
+	store(x);
+}
+
+/*
+ * A world met again at the same or higher cost can do nothing new; that needs
+ * only those costs in its name that have a bound of their own.
+ */
+uint64_t xp_fingerprint(const struct xp *x)
+{
+	const struct xp_world *w = &x->w;
+	uint64_t hash = xp_hash(1, w, offsetof(struct xp_world, spent));
+
+	for (int i = 0; i < 5; i++) {
+		if (x->budget[i] < x->total) {
+			hash = xp_hash(hash, &w->spent[i], 1);
+		}
+	}
+	hash = xp_hash(hash, &w->scripted,
+		       offsetof(struct xp_world, flying) - offsetof(struct xp_world, scripted));
+	hash = xp_hash(hash, w->flying, w->n_flying * sizeof(w->flying[0]));
+	hash = xp_hash(hash, w->delayed, w->n_delayed * sizeof(w->delayed[0]));
+	return hash ? hash : 1;
+}
+
+/* ---- packets in flight ---- */
+
+static const struct xp_packet *packet_at(const struct xp *x, uint32_t number)
+{
+	uint32_t bytes;
+
+	return xp_pool_get(&x->pool, number, &bytes);
+}
+
+void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes)
+{
+	static uint64_t memory[(sizeof(struct xp_packet) + SIM_PACKET_BYTES) / 8 + 1];
+	struct xp_packet *p = (struct xp_packet *)memory;
+	struct dysco_tuple session = xp_session(), back = dysco_tuple_reverse(&session);
+	struct sim_segment s;
+	uint8_t at = 0;
+
+	xp_check_bytes(x, "wire", data, bytes);
+	if (x->failed || !sim_segment_read(&s, data, bytes)) {
+		return;
+	}
+	memset(p, 0, sizeof(*p));
+	p->to = xp_host_of(&s.tuple.dst);
+	p->flow = xp_hash(2, &s.tuple, sizeof(s.tuple));
+	p->bytes = bytes;
+	p->hash = xp_hash(3, data, bytes);
+	memcpy(p->data, data, bytes);
+	if (p->to >= x->config->hosts) {
+		xp_fail(x, "a packet to nobody on the wire");
+	} else if (dysco_tuple_equal(&s.tuple, &session) || dysco_tuple_equal(&s.tuple, &back)) {
+		xp_fail(x, "the session's own five-tuple on the wire: past its chain");
+	} else if (x->w.n_flying == XP_FLYING) {
+		x->cut = true;
+	} else {
+		while (at < x->w.n_flying && packet_at(x, x->w.flying[at])->flow <= p->flow) {
+			at++;
+		}
+		memmove(&x->w.flying[at + 1], &x->w.flying[at],
+			(x->w.n_flying - at) * sizeof(x->w.flying[0]));
+		x->w.flying[at] =
+		    xp_pool_put(&x->pool, p, (uint32_t)sizeof(*p) + ((bytes + 7) & ~7u));
+		x->w.n_flying++;
+		x->cut = x->cut || x->w.flying[at] == 0;
+	}
+}
+
+static void take_flying(struct xp_world *w, uint8_t at)
+{
+	w->n_flying--;
+	memmove(&w->flying[at], &w->flying[at + 1], (w->n_flying - at) * sizeof(w->flying[0]));
+	w->flying[w->n_flying] = 0;
+}
+
+static void take_delayed(struct xp_world *w, uint8_t at)
+{
+	w->n_delayed--;
+	memmove(&w->delayed[at], &w->delayed[at + 1], (w->n_delayed - at) * sizeof(w->delayed[0]));
+	w->delayed[w->n_delayed] = 0;
+}
+
+static void delay(struct xp *x, uint32_t number)
+{
+	struct xp_world *w = &x->w;
+	uint8_t at = 0;
+
+	if (w->n_delayed == XP_DELAYED) {
+		x->cut = true;
+		return;
+	}
+	while (at < w->n_delayed &&
+	       packet_at(x, w->delayed[at])->hash < packet_at(x, number)->hash) {
+		at++;
+	}
+	memmove(&w->delayed[at + 1], &w->delayed[at], (w->n_delayed - at) * sizeof(w->delayed[0]));
+	w->delayed[at] = number;
+	w->n_delayed++;
+}
+
+static void deliver(struct xp *x, uint32_t number)
+{
+	const struct xp_packet *p = packet_at(x, number);
+
+	xp_host_arrived(x, p->to, p->data, p->bytes);
+}
+
+/* ---- choices ---- */
+
+struct choices {
+	struct xp_choice *list;
+	uint32_t count;
+};
+
+static void add(struct choices *c, enum xp_kind kind, uint8_t a, enum xp_cost cost)
+{
+	if (c->count < XP_CHOICES) {
+		c->list[c->count++] = (struct xp_choice){(uint8_t)kind, a, (uint8_t)cost, 0};
+	}
+}
+
+static bool affordable(const struct xp *x, enum xp_cost cost)
+{
+	uint32_t spent = 0;
+
+	for (int i = 0; i < 5; i++) {
+		spent += x->w.spent[i];
+	}
+	return x->w.spent[cost] < x->budget[cost] && spent < x->total;
+}
+
+static bool may_close(const struct xp *x, uint8_t side)
+{
+	const struct xp_end *e = &x->end[side];
+	const struct xp_app *app = &x->config->app[side];
+
+	return !e->closed && e->written == app->units && app->closes != XP_STAY_OPEN &&
+	       (app->closes != XP_CLOSE_AFTER_PEER || e->fin_rcvd);
+}
+
+static void add_app(const struct xp *x, struct choices *c, uint8_t side)
+{
+	const struct xp_end *e = &x->end[side];
+	const struct xp_app *app = &x->config->app[side];
+
+	if (e->state != XP_TCP_OPEN) {
+		return;
+	}
+	if (e->written < app->units) {
+		add(c, XP_WRITE, side, XP_FREE);
+	} else if (may_close(x, side)) {
+		add(c, XP_CLOSE, side, XP_FREE);
+	}
+	if (e->unread) {
+		add(c, XP_READ, side, XP_FREE);
+	}
+}
+
+/* What an end may do at any time, and need not. */
+static void add_whims(const struct xp *x, struct choices *c, uint8_t side)
+{
+	const struct xp_end *e = &x->end[side];
+	const struct xp_app *app = &x->config->app[side];
+
+	if (e->state != XP_TCP_OPEN) {
+		return;
+	}
+	if (app->aborts) {
+		add(c, XP_ABORT, side, XP_FREE);
+	}
+	if (e->kept < app->keeps && e->una == e->max && !e->closed) {
+		add(c, XP_KEEPALIVE, side, XP_FREE);
+	}
+}
+
+/* Each flow by its first packet. */
+static void add_flying(const struct xp *x, struct choices *c, enum xp_kind kind, enum xp_cost cost)
+{
+	uint64_t flow = 0;
+
+	for (uint8_t i = 0; i < x->w.n_flying; i++) {
+		const struct xp_packet *p = packet_at(x, x->w.flying[i]);
+
+		if (i == 0 || p->flow != flow) {
+			add(c, kind, i, cost);
+		}
+		flow = p->flow;
+	}
+}
+
+static void add_timers(const struct xp *x, struct choices *c, enum xp_cost cost)
+{
+	for (uint8_t side = 0; side < 2; side++) {
+		if (xp_end_armed(x, side)) {
+			add(c, XP_RTO, side, cost);
+		}
+	}
+}
+
+/* The wait for a timer is over when nothing else can happen; before, it is premature. */
+uint32_t xp_choices(struct xp *x, struct xp_choice list[XP_CHOICES])
+{
+	struct choices c = {list, 0};
+
+	load_small(x);
+	add_flying(x, &c, XP_DELIVER, XP_FREE);
+	for (uint8_t i = 0; i < x->w.n_delayed; i++) {
+		if (i == 0 || x->w.delayed[i] != x->w.delayed[i - 1]) {
+			add(&c, XP_LATE, i, XP_FREE);
+		}
+	}
+	for (uint8_t side = 0; side < 2; side++) {
+		add_app(x, &c, side);
+	}
+	if (c.count == 0) {
+		add_timers(x, &c, XP_FREE);
+		x->pressing = c.count;
+	} else {
+		x->pressing = c.count;
+		if (affordable(x, XP_TIMER)) {
+			add_timers(x, &c, XP_TIMER);
+		}
+	}
+	for (uint8_t side = 0; side < 2; side++) {
+		add_whims(x, &c, side);
+	}
+	if (affordable(x, XP_LOSS)) {
+		add_flying(x, &c, XP_DROP, XP_LOSS);
+	}
+	if (affordable(x, XP_DUPLICATE)) {
+		add_flying(x, &c, XP_DUP, XP_DUPLICATE);
+	}
+	if (affordable(x, XP_DELAY)) {
+		add_flying(x, &c, XP_HOLD, XP_DELAY);
+	}
+	if (affordable(x, XP_CRASH)) {
+		for (uint8_t host = 0; host < x->config->hosts; host++) {
+			add(&c, XP_RESTART, host, XP_CRASH);
+		}
+	}
+	return c.count;
+}
+
+static void act(struct xp *x, const struct xp_choice *c)
+{
+	uint32_t number = x->w.flying[c->a % XP_FLYING];
+
+	switch (c->kind) {
+	case XP_DELIVER:
+		take_flying(&x->w, c->a);
+		deliver(x, number);
+		break;
+	case XP_DROP:
+		take_flying(&x->w, c->a);
+		break;
+	case XP_DUP:
+		take_flying(&x->w, c->a);
+		delay(x, number);
+		deliver(x, number);
+		break;
+	case XP_HOLD:
+		take_flying(&x->w, c->a);
+		delay(x, number);
+		break;
+	case XP_LATE:
+		number = x->w.delayed[c->a];
+		take_delayed(&x->w, c->a);
+		deliver(x, number);
+		break;
+	case XP_WRITE:
+		xp_end_write(x, c->a);
+		break;
+	case XP_READ:
+		xp_end_read(x, c->a);
+		break;
+	case XP_CLOSE:
+		xp_end_close(x, c->a);
+		break;
+	case XP_ABORT:
+		xp_end_abort(x, c->a);
+		break;
+	case XP_KEEPALIVE:
+		xp_end_keepalive(x, c->a);
+		break;
+	case XP_RTO:
+		xp_end_timer(x, c->a);
+		break;
+	default:
+		xp_host_restart(x, c->a);
+		break;
+	}
+}
+
+bool xp_take(struct xp *x, const struct xp_choice *choice)
+{
+	load_small(x);
+	if (choice->cost < XP_FREE) {
+		x->w.spent[choice->cost]++;
+	}
+	act(x, choice);
+	xp_work(x);
+	if (!x->failed) {
+		store(x);
+	}
+	if (x->failed || x->cut) {
+		abandon(x);
+	}
+	return !x->failed && !x->cut;
+}
+
+/* ---- ends ---- */
+
+static bool all_delivered(const struct xp *x)
+{
+	for (int side = 0; side < 2; side++) {
+		const struct xp_end *to = &x->end[!side];
+		uint32_t units = x->config->app[side].units;
+
+		if (to->rcv_nxt < 1 + units) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Legs go when all is over; while the session lives they stay. */
+static void wind_up(struct xp *x)
+{
+	bool gone = false;
+
+	for (uint32_t i = 0; i < WIND_UPS && !gone && !x->failed; i++) {
+		gone = true;
+		for (uint8_t host = 0; host < x->config->hosts; host++) {
+			gone = xp_host_wind_up(x, host, i) && gone;
+		}
+	}
+	if (!gone) {
+		xp_fail(x, "legs are left when all is over");
+	}
+}
+
+void xp_check_end(struct xp *x)
+{
+	bool over = true;
+
+	load_small(x);
+	for (uint8_t side = 0; side < 2; side++) {
+		if (!xp_end_quiet(x, side)) {
+			xp_fail(x, "nothing happens any more, and end %u waits in state %u", side,
+				x->end[side].state);
+			return;
+		}
+		over = over && x->end[side].state != XP_TCP_OPEN;
+	}
+	if (!x->w.reset_sent && !all_delivered(x)) {
+		xp_fail(x, "the end, and not all is delivered");
+		return;
+	}
+	over = over && (!x->w.reset_sent || x->end[0].reset || x->end[1].reset);
+	for (uint8_t host = 2; over && host < x->config->hosts; host++) {
+		if (x->config->box[host] == XP_BOX_STRICT && !xp_box_closed(&x->box[host])) {
+			xp_fail(x, "the box of host %u still believes in the connection", host);
+			return;
+		}
+	}
+	if (over) {
+		wind_up(x);
+	}
+	abandon(x);
+}
+
+static void say_choice(struct xp *x, const struct xp_choice *c)
+{
+	char text[256];
+
+	if (x->talk) {
+		xp_choice_say(x, c, text, sizeof(text));
+		xp_say(x, "     %s", text);
+	}
+}
+
+/* Packets first, then what the ends want, then timers, each in turn. */
+bool xp_complete(struct xp *x)
+{
+	struct xp_choice list[XP_CHOICES];
+	uint8_t budget = x->total;
+	uint32_t turn = 0;
+
+	x->total = 0;
+	while (turn < COMPLETION_STEPS && !x->failed && !x->cut) {
+		xp_choices(x, list);
+		if (x->pressing == 0) {
+			xp_check_end(x);
+			break;
+		}
+		say_choice(x, &list[turn % x->pressing]);
+		xp_take(x, &list[turn % x->pressing]);
+		turn++;
+	}
+	if (turn == COMPLETION_STEPS) {
+		xp_fail(x, "no end after %d undisturbed steps", COMPLETION_STEPS);
+	}
+	x->total = budget;
+	return !x->failed;
+}
