@@ -117,6 +117,18 @@ static struct lab_node *add_node(struct lab *lab, const struct lab_line *line, e
 	return node;
 }
 
+/* The words from `first` on are addresses; -1: one is none. */
+static int need_addresses(struct lab *lab, const struct lab_line *line, int first, bool with_bits)
+{
+	for (int i = first; i < line->words.count; i++) {
+		if (!lab_address_ok(line->words.word[i], with_bits)) {
+			return lab_fail(lab, line->where, "'%s' is not %s", line->words.word[i],
+					with_bits ? "ADDRESS/BITS" : "an address (without /BITS)");
+		}
+	}
+	return 0;
+}
+
 static int parse_node(struct lab *lab, const struct lab_line *line)
 {
 	const char *word = line->words.word[0];
@@ -134,14 +146,8 @@ static int parse_node(struct lab *lab, const struct lab_line *line)
 	if (line->words.count == 3 || strcmp(line->words.word[2], "gateway") != 0) {
 		return lab_fail(lab, line->where, "write: %s NAME [gateway ADDRESS...]", word);
 	}
-	for (int i = 3; i < line->words.count; i++) {
-		if (!lab_address_ok(line->words.word[i], false)) {
-			return lab_fail(lab, line->where, "'%s' is not an address (without /BITS)",
-					line->words.word[i]);
-		}
-	}
 	node->gateways = lab_slice(lab, &line->words, 3, line->words.count);
-	return 0;
+	return need_addresses(lab, line, 3, false);
 }
 
 static int parse_bridge(struct lab *lab, const struct lab_line *line)
@@ -151,14 +157,8 @@ static int parse_bridge(struct lab *lab, const struct lab_line *line)
 	if (!node) {
 		return -1;
 	}
-	for (int i = 2; i < line->words.count; i++) {
-		if (!lab_address_ok(line->words.word[i], true)) {
-			return lab_fail(lab, line->where, "'%s' is not ADDRESS/BITS",
-					line->words.word[i]);
-		}
-	}
 	node->addresses = lab_slice(lab, &line->words, 2, line->words.count);
-	return 0;
+	return need_addresses(lab, line, 2, true);
 }
 
 static int parse_route(struct lab *lab, const struct lab_line *line)

@@ -9,13 +9,15 @@ import peers
 import topology
 from dyscotest import iptables_counters
 
-STAR = """
+ENDS = """
 router r
 node client gateway 10.0.1.1 fd00:1::1
 node server gateway 10.0.2.1 fd00:2::1
-box fw gateway 10.0.3.1 fd00:3::1
 link client:eth0 10.0.1.2/24 fd00:1::2/64 -- r 10.0.1.1/24 fd00:1::1/64
 link server:eth0 10.0.2.2/24 fd00:2::2/64 -- r 10.0.2.1/24 fd00:2::1/64
+"""
+STAR = ENDS + """
+box fw gateway 10.0.3.1 fd00:3::1
 link fw:eth0 10.0.3.2/24 fd00:3::2/64 -- r 10.0.3.1/24 fd00:3::1/64
 """
 COUNTERS = """
@@ -90,13 +92,8 @@ class SeveralAgents(Case):
 class ManyInterfaces(Case):
     """A box with an interface to each side: one host, two attachments."""
 
-    TEXT = """
-router r
-node client gateway 10.0.1.1 fd00:1::1
-node server gateway 10.0.2.1 fd00:2::1
+    TEXT = ENDS + """
 box fw gateway 10.0.4.1 fd00:4::1
-link client:eth0 10.0.1.2/24 fd00:1::2/64 -- r 10.0.1.1/24 fd00:1::1/64
-link server:eth0 10.0.2.2/24 fd00:2::2/64 -- r 10.0.2.1/24 fd00:2::1/64
 link fw:left 10.0.3.2/24 fd00:3::2/64 -- r:fwleft 10.0.3.1/24 fd00:3::1/64 name left
 link fw:right 10.0.4.2/24 fd00:4::2/64 -- r:fwright 10.0.4.1/24 fd00:4::1/64 name right
 route fw 10.0.1.0/24 via 10.0.3.1

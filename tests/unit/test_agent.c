@@ -354,6 +354,14 @@ static int reload(const char *text)
 	return 0;
 }
 
+/* A file that is good, but not to the datapath. */
+static void expect_reload_refused(const char *text)
+{
+	fake->refuse_classifier = true;
+	assert_int_equal(reload(text), -1);
+	fake->refuse_classifier = false;
+}
+
 static void a_reload_ends_sessions_without_attachment(void **state)
 {
 	(void)state;
@@ -377,10 +385,8 @@ static void a_refused_reload_ends_no_session(void **state)
 {
 	(void)state;
 	begin_session();
-	fake->refuse_classifier = true;
-	assert_int_equal(reload("host web address 10.0.0.1\n"), -1);
+	expect_reload_refused("host web address 10.0.0.1\n");
 	assert_int_equal(fake->injected, 1);
-	fake->refuse_classifier = false;
 }
 
 static void run_time_changes_survive_a_reload(void **state)
@@ -421,9 +427,7 @@ static void what_does_not_fit_a_refused_file_stays(void **state)
 {
 	(void)state;
 	expect_done("policy add ssh via ids1 filter tcp dst port 22");
-	fake->refuse_classifier = true;
-	assert_int_equal(reload("host web address 10.0.0.1\nattach nic eth0 host web\n"), -1);
-	fake->refuse_classifier = false;
+	expect_reload_refused("host web address 10.0.0.1\nattach nic eth0 host web\n");
 	assert_int_equal(fake->agent.journal->count, 1);
 	assert_int_equal(reload(config), 0);
 	assert_int_equal(fake->agent.journal->count, 1);
@@ -433,9 +437,7 @@ static void what_does_not_fit_a_refused_file_stays(void **state)
 static void a_reload_is_all_or_nothing(void **state)
 {
 	(void)state;
-	fake->refuse_classifier = true;
-	assert_int_equal(reload("host web address 10.0.0.1\n"), -1);
-	fake->refuse_classifier = false;
+	expect_reload_refused("host web address 10.0.0.1\n");
 	expect("policy list", "policies/0/name", "\"http\"");
 	expect("status", "attachments/1/interface", "\"eth1\"");
 }

@@ -17,32 +17,17 @@
 #include "conf/parse.h"
 #include "conf/words.h"
 
-static struct dysco_ids *ids;
-
-static int set_up(void **state)
-{
-	(void)state;
-	ids = calloc(1, sizeof(*ids));
-	return ids ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	free(ids);
-	return 0;
-}
-
 /* ---- ids ---- */
 
 static void ids_survive_a_restart(void **state)
 {
-	struct dysco_ids *again = calloc(1, sizeof(*again));
+	struct dysco_ids *ids = calloc(1, sizeof(*ids)), *again = calloc(1, sizeof(*again));
 	struct dysco_words words;
 	char text[1000], wrong[100];
 	const char *line = text;
 
 	(void)state;
+	assert_non_null(ids);
 	assert_non_null(again);
 	for (int i = 0; i < 20; i++) {
 		char name[16];
@@ -66,11 +51,15 @@ static void ids_survive_a_restart(void **state)
 	assert_int_not_equal(dysco_ids_attachment(again, "", "eth0", false),
 			     dysco_ids_attachment(again, "n s", "eth0", true));
 	free(again);
+	free(ids);
 }
 
 static void attachment_numbers_run_out(void **state)
 {
+	struct dysco_ids *ids = calloc(1, sizeof(*ids));
+
 	(void)state;
+	assert_non_null(ids);
 	for (int i = 0; i < DYSCO_ATTACHMENTS_MAX - 1; i++) {
 		char name[16];
 
@@ -80,6 +69,7 @@ static void attachment_numbers_run_out(void **state)
 	assert_int_equal(dysco_ids_attachment(ids, "", "one-more", false), 0);
 	dysco_ids_forget_attachment(ids, 5);
 	assert_int_equal(dysco_ids_attachment(ids, "", "one-more", false), 5);
+	free(ids);
 }
 
 /* ---- values ---- */
@@ -129,15 +119,13 @@ static void prefixes(void **state)
 	assert_false(dysco_parse_prefix("fd00::/129", &prefix, &host_bits));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(ids_survive_a_restart),
-	    TEST(attachment_numbers_run_out),
-	    TEST(endpoints),
-	    TEST(prefixes),
+	    cmocka_unit_test(ids_survive_a_restart),
+	    cmocka_unit_test(attachment_numbers_run_out),
+	    cmocka_unit_test(endpoints),
+	    cmocka_unit_test(prefixes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
