@@ -67,6 +67,20 @@ static void assert_punted(struct kit_frame *f, const struct kit_frame *original,
 	assert_memory_equal(f->b + sizeof(header), original->b, original->bytes);
 }
 
+/* Empty maps, and the programs loaded. */
+static void fresh(struct kit *k)
+{
+	kit_reset(k);
+	kit_load(k);
+}
+
+static struct dysco_leg *fresh_with_leg(struct kit *k, enum dysco_leg_mode mode,
+					const struct world *w)
+{
+	fresh(k);
+	return kit_leg(k, 3, mode, &w->host, &w->wire);
+}
+
 /* Runs a segment of that tuple; *f is what came out, *original what went in. */
 static uint32_t send(struct kit *k, const char *program, const struct dysco_tuple *tuple,
 		     uint8_t flags, struct kit_frame *f, struct kit_frame *original)
@@ -87,9 +101,7 @@ static void fast_out(struct kit *k, struct world w)
 	uint32_t verdict = 0;
 	int runs = 0;
 
-	kit_reset(k);
-	kit_load(k);
-	leg = kit_leg(k, 3, DYSCO_MODE_FAST, &w.host, &w.wire);
+	leg = fresh_with_leg(k, DYSCO_MODE_FAST, &w);
 	while (runs < 8 && verdict != KIT_UNSPEC) {
 		verdict = send(k, "host_out", &w.host, DYSCO_TCP_ACK, &f, &original);
 		runs++;
@@ -118,9 +130,7 @@ static void fast_in(struct kit *k, struct world w)
 	struct dysco_leg *leg;
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
-	leg = kit_leg(k, 3, DYSCO_MODE_FAST, &w.host, &w.wire);
+	leg = fresh_with_leg(k, DYSCO_MODE_FAST, &w);
 	assert_int_equal(
 	    send(k, "host_in", &arriving, DYSCO_TCP_SYN | DYSCO_TCP_ACK, &f, &original),
 	    KIT_UNSPEC);
@@ -145,9 +155,7 @@ static void record_tells_the_end(void **state)
 	struct kit_frame f, original;
 	struct dysco_leg *leg;
 
-	kit_reset(k);
-	kit_load(k);
-	leg = kit_leg(k, 3, DYSCO_MODE_FAST, &w.host, &w.wire);
+	leg = fresh_with_leg(k, DYSCO_MODE_FAST, &w);
 	send(k, "host_in", &arriving, DYSCO_TCP_SYN | DYSCO_TCP_ACK, &f, &original);
 	assert_int_equal(dysco_leg_state(leg), DYSCO_STATE_SYN_RECEIVED);
 	send(k, "host_out", &w.host, DYSCO_TCP_ACK, &f, &original);
@@ -171,9 +179,7 @@ static void modes_are_obeyed(void **state)
 	struct kit_frame f, original;
 	struct dysco_leg *leg;
 
-	kit_reset(k);
-	kit_load(k);
-	leg = kit_leg(k, 3, DYSCO_MODE_DEAD, &w.host, &w.wire);
+	leg = fresh_with_leg(k, DYSCO_MODE_DEAD, &w);
 	assert_int_equal(send(k, "host_out", &w.host, DYSCO_TCP_ACK, &f, &original), TC_ACT_SHOT);
 	assert_int_equal(kit_drops(k, DYSCO_REASON_LATE), 1);
 	leg->mode = DYSCO_MODE_PASS;
@@ -195,8 +201,7 @@ static void what_is_of_no_leg_passes(void **state)
 	struct world w = ip6();
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
+	fresh(k);
 	assert_int_equal(send(k, "host_out", &w.host, DYSCO_TCP_ACK, &f, &original), KIT_UNSPEC);
 	assert_memory_equal(f.b, original.b, original.bytes);
 	assert_int_equal(send(k, "host_out", &w.host, DYSCO_TCP_SYN, &f, &original), KIT_UNSPEC);
@@ -211,9 +216,7 @@ static void a_syn_of_a_leg_is_punted(void **state)
 	struct dysco_tuple arriving = dysco_tuple_reverse(&w.wire);
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
-	kit_leg(k, 3, DYSCO_MODE_FAST, &w.host, &w.wire);
+	fresh_with_leg(k, DYSCO_MODE_FAST, &w);
 	assert_int_equal(send(k, "host_out", &w.host, DYSCO_TCP_SYN, &f, &original),
 			 TC_ACT_REDIRECT);
 	assert_punted(&f, &original, DYSCO_OUT, DYSCO_BPF_PUNT_PACKET);
@@ -248,9 +251,7 @@ static void control_segments_are_punted(void **state)
 	struct dysco_tuple arriving = dysco_tuple_reverse(&w.wire);
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
-	kit_leg(k, 3, DYSCO_MODE_FAST, &w.host, &w.wire);
+	fresh_with_leg(k, DYSCO_MODE_FAST, &w);
 	with_option(&original, &arriving, DYSCO_TCP_URG | DYSCO_TCP_ACK, DYSCO_EXID_MARK);
 	f = original;
 	assert_int_equal(kit_run(k, "host_in", &f), TC_ACT_REDIRECT);
@@ -270,8 +271,7 @@ static void syns_from_the_wire_are_inspected(void **state)
 	dysco_be32 magic_be = DYSCO_BE32(DYSCO_MAGIC);
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
+	fresh(k);
 	kit_segment(&f, &arriving, DYSCO_TCP_SYN, "not for an agent, this is TCP Fast Open", 39);
 	assert_int_equal(kit_run(k, "host_in", &f), KIT_UNSPEC);
 	assert_int_equal(kit_counter(k, DYSCO_COUNTER_FOREIGN_SYN_DATA), 1);
@@ -293,9 +293,7 @@ static void a_local_socket_on_our_ports_is_refused(void **state)
 	struct world w = ip4();
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
-	kit_leg(k, 3, DYSCO_MODE_FAST, &w.host, &w.wire);
+	fresh_with_leg(k, DYSCO_MODE_FAST, &w);
 	assert_int_equal(send(k, "host_out", &w.wire, DYSCO_TCP_SYN, &f, &original), TC_ACT_SHOT);
 	assert_int_equal(kit_drops(k, DYSCO_REASON_PORT_CONFLICT), 1);
 }
@@ -312,8 +310,7 @@ static void policies_hold_with_and_without_agent(void **state)
 	    {.insns = match_all, .n_insns = 1, .fail = DYSCO_FAIL_CLOSED}};
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
+	fresh(k);
 	assert_int_equal(k->dp.ops->set_classifier(&k->dp, rules, 2), 0);
 	assert_int_equal(send(k, "host_out", &w.host, DYSCO_TCP_SYN, &f, &original),
 			 TC_ACT_REDIRECT);
@@ -342,8 +339,7 @@ static void a_tagged_syn_needs_no_policy(void **state)
 	struct world w = ip4();
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
+	fresh(k);
 	with_option(&original, &w.host, DYSCO_TCP_SYN, DYSCO_EXID_TAG);
 	f = original;
 	assert_int_equal(kit_run(k, "host_out", &f), TC_ACT_REDIRECT);
@@ -358,8 +354,7 @@ static void fragments_do_not_slip_past_policies(void **state)
 	struct dysco_classifier_rule rule = {.insns = match_all, .n_insns = 1};
 	struct kit_frame f;
 
-	kit_reset(k);
-	kit_load(k);
+	fresh(k);
 	kit_segment(&f, &w.host, DYSCO_TCP_ACK, "data", 4);
 	f.b[ETH_HLEN + 7] = 8; /* offset 64 */
 	assert_int_equal(kit_run(k, "host_out", &f), KIT_UNSPEC);
@@ -400,8 +395,7 @@ static void icmp_errors_about_a_leg_are_punted(void **state)
 	struct dysco_tuple delivered = dysco_tuple_reverse(&w.host);
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
+	fresh(k);
 	icmp_about(&original, &w.wire);
 	f = original;
 	assert_int_equal(kit_run(k, "host_in", &f), KIT_UNSPEC);
@@ -469,8 +463,7 @@ static void bad_options_end_the_walk(void **state)
 	struct world w = ip4();
 	struct kit_frame f, original;
 
-	kit_reset(k);
-	kit_load(k);
+	fresh(k);
 	for (uint8_t length = 0; length < 2; length++) {
 		with_option(&original, &w.host, DYSCO_TCP_SYN, DYSCO_EXID_MARK);
 		original.b[ETH_HLEN + 41] = length;
