@@ -4,8 +4,10 @@
 The boxes run a strict stateful firewall (be_liberal off, INVALID counted), so
 that each test also shows that Dysco keeps their view of TCP whole.
 """
+import contextlib
 import socket
 import struct
+import types
 
 import peers
 from cases import OnStar
@@ -346,6 +348,70 @@ class Beginnings(OnStar):
                 client.shutdown(socket.SHUT_WR)
                 self.assertEqual(peers.read_to_end(server), b"")
             return bool(client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[5] & 32)
+
+
+class OpenAtOnce(OnStar):
+    """Both ends connect to each other, each with a chain of its own: the session goes on whose initiator has the lower address.
+
+    The router drops the SYNs of the end that opens first, so that its socket and
+    its agent wait for an answer when the other end's SYN comes.
+    """
+
+    PORTS = {"client": 45000, "server": 80}
+    policies = ("via fw1,fw2 filter tcp dst port 80",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.lab.ask("server", "policy add back at server via fw2,fw1 filter tcp dst port 45000")
+
+    def open(self, node, version):
+        other = "server" if node == "client" else "client"
+        s = peers.start_connect(self.lab.netns(node), self.lab.address(other, version), self.PORTS[other], (self.lab.address(node, version), self.PORTS[node]))
+        self.addCleanup(s.close)
+        return s
+
+    @contextlib.contextmanager
+    def one_way(self, silent):
+        """No SYN of this end gets further than the router."""
+        counts = f"counter held {{ }}\nchain f {{ type filter hook forward priority 0; iifname {silent} tcp flags & (syn | ack) == syn counter name held drop; }}"
+        with self.lab.rules("r", counts):
+            yield lambda: self.lab.nft_counter("r", "held") > 0
+
+    def goes_on(self, client, server):
+        self.assertEqual((peers.connected(client), peers.connected(server)), (0, 0))
+        pair = types.SimpleNamespace(client=client, server=server)
+        peers.hand_over(client, server, b"one of us began")
+        peers.bulk(pair, BULK)
+        self.lab.went_through(pair)
+        for node in ("client", "fw1", "fw2", "server"):
+            self.assertIsNone(self.lab.session(node, peers.endpoint(server), peers.peer_endpoint(server), node), f"{node} has the other session too")
+        self.assertEqual([(s["role"], s["state"]) for s in self.lab.sessions("client")], [("first", "established")])
+        self.assertEqual([(s["role"], s["state"]) for s in self.lab.sessions("server")], [("last", "established")])
+        peers.reset(client)
+        server.close()
+        self.lab.nothing_left()
+
+    def test_the_winner_comes_to_the_loser(self):
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                with self.one_way("server") as held:
+                    server = self.open("server", version)
+                    peers.eventually(held, "the server's SYN does not come to the router")
+                    client = self.open("client", version)
+                    self.assertEqual(peers.connected(client), 0)
+                self.goes_on(client, server)
+
+    def test_the_loser_comes_first(self):
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                dropped = self.lab.dropped("client", "simultaneous")
+                with self.one_way("client") as held:
+                    client = self.open("client", version)
+                    peers.eventually(held, "the client's SYN does not come to the router")
+                    server = self.open("server", version)
+                    peers.eventually(lambda: self.lab.dropped("client", "simultaneous") > dropped, "the client's agent does not drop the server's SYN")
+                self.goes_on(client, server)
 
 
 class Data(OnStar):
