@@ -15,8 +15,24 @@ static json_t *json_or_null(const char *text)
 	return text[0] ? json_string(text) : json_null();
 }
 
-static json_t *show_hosts(const struct dysco_config *config)
+/* Ports of the range that local sockets of a host hold, as far as they have been looked up. */
+static int count_ports_held(const struct dysco_core *core, uint16_t host)
 {
+	const size_t places = sizeof(core->held) / sizeof(core->held[0]);
+	const size_t words = sizeof(core->held[0].bits) / sizeof(core->held[0].bits[0]);
+	int count = 0;
+
+	for (size_t i = 0; i < places; i++) {
+		for (size_t j = 0; core->held[i].host == host && j < words; j++) {
+			count += __builtin_popcountll(core->held[i].bits[j]);
+		}
+	}
+	return count;
+}
+
+static json_t *show_hosts(const struct dysco_agent *agent)
+{
+	const struct dysco_config *config = agent->config;
 	json_t *hosts = json_array();
 
 	for (uint16_t i = 0; i < config->setup.n_hosts; i++) {
@@ -29,8 +45,10 @@ static json_t *show_hosts(const struct dysco_config *config)
 			dysco_format_prefix(text, &h->prefixes[j]);
 			json_array_append_new(addresses, json_string(text));
 		}
-		json_array_append_new(hosts, json_pack("{s:s, s:i, s:o}", "name", h->name, "id",
-						       (int)h->id, "addresses", addresses));
+		json_array_append_new(hosts,
+				      json_pack("{s:s, s:i, s:o, s:i}", "name", h->name, "id",
+						(int)h->id, "addresses", addresses, "ports_held",
+						count_ports_held(&agent->core, h->id)));
 	}
 	return hosts;
 }
@@ -85,7 +103,7 @@ json_t *dysco_show_status(const struct dysco_agent *agent)
 			    json_pack("{s:I, s:I}", "used", (json_int_t)agent->core.live_legs,
 				      "capacity", (json_int_t)agent->core.table->capacity));
 	json_object_set_new(o, "sessions", json_integer(dysco_count_sessions(agent, NULL)));
-	json_object_set_new(o, "hosts", show_hosts(agent->config));
+	json_object_set_new(o, "hosts", show_hosts(agent));
 	json_object_set_new(o, "attachments", attachments);
 	json_object_set_new(o, "policies", json_integer(setup->n_policies));
 	json_object_set_new(o, "ports", json_string(ports));

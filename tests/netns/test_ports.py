@@ -6,7 +6,6 @@ DYSCO_TEST_LONG=1 in the environment: 100,000 sessions between one pair of hosts
 import os
 import resource
 import threading
-import time
 
 import peers
 from cases import OnStar
@@ -30,6 +29,9 @@ class Reserved(OnStar):
     def ports_of(self, node, pair):
         (shown,) = self.lab.ask(node, f"session show {self.lab.at(node, pair)['id']}")["sessions"]
         return wire_ports(shown)
+
+    def ports_held(self, node):
+        return next(host["ports_held"] for host in self.lab.ask(node, "status")["hosts"] if host["name"] == node)
 
     def test_kernel_is_told(self):
         for node in ("client", "fw1", "server"):
@@ -62,8 +64,7 @@ class Reserved(OnStar):
         listeners = [peers.listen(self.lab.netns("client"), "10.0.1.2", port) for port in range(self.FIRST, self.FIRST + 30)]
         for listener in listeners:
             self.addCleanup(listener.close)
-        before = time.monotonic()
-        peers.eventually(lambda: time.monotonic() > before + 4, "the agent looks local sockets up every 3 s")
+        peers.eventually(lambda: self.ports_held("client") >= 30, "the agent does not find the local sockets")
         server = self.listen()
         taken = set()
         for _ in range(12):
@@ -116,11 +117,10 @@ class Exhausted(OnStar):
             pair.ping()
             pair.close()
         before = self.lab.dropped("client", "no_ports")
-        ended = peers.eventually(lambda: all(s["state"] in ("time_wait", "reset", "dead") for s in self.lab.sessions("client")) and time.monotonic(), "not ended")
+        peers.eventually(lambda: all(s["state"] in ("time_wait", "reset", "dead") for s in self.lab.sessions("client")), "not ended")
         again = self.pair(self.listen())  # waits: SYNs are dropped meanwhile
         again.ping()
         self.assertGreater(self.lab.dropped("client", "no_ports"), before)
-        self.assertGreater(time.monotonic() - ended, 0.5)
 
     def test_fail_open(self):
         self.fill()

@@ -102,6 +102,10 @@ static void status_tells_what_is_there(void **state)
 	expect("status", "attachments/1/netns", "\"ns1\"");
 	expect("status", "attachments/0/up", "true");
 	expect("status", "signed", "false");
+	expect("status", "hosts/0/ports_held", "0");
+	dysco_agent_tick(&fake->agent, dysco_now_ns());
+	expect("status", "hosts/0/ports_held", "1");
+	expect("status", "hosts/1/ports_held", "0");
 	expect("status", "ports", "\"61000-65535\"");
 	expect("version", "version", "\"" DYSCO_VERSION "\"");
 }
