@@ -3,7 +3,7 @@
  * A SYN arrives at a host (paper II-A): its message is checked, the host's legs
  * are made, and the host gets the SYN with the session's own header.
  */
-#include "core/internal.h"
+#include "core/reconfig.h"
 
 #include <string.h>
 
@@ -36,6 +36,7 @@ static void deliver_syn(struct dysco_core *core, struct dysco_work *w, uint32_t 
 		dysco_edit_add_option(&copy.p, copy.data, &copy.bytes, copy.capacity,
 				      DYSCO_EXID_TAG, &tag);
 	}
+	dysco_step_note_syn(leg, &w->p, w->in->data, w->in->data + w->in->bytes, DYSCO_IN);
 	/* The SYN counts as the host's peer sent it, without our message. */
 	dysco_step_see(leg, &copy.p, DYSCO_IN, w->in->bytes, w->now_ns);
 	dysco_emit(w, DYSCO_ACT_DELIVER, slot, &copy);
@@ -177,6 +178,9 @@ static void new_subsession(struct dysco_core *core, struct dysco_work *w,
 		return;
 	}
 	dysco_cold_at(core, slot)->key_id = hdr->key_id;
+	if (msg->attempt.nonce != 0) {
+		dysco_new_path_joined(core, w, msg, slot);
+	}
 	dysco_count(core, DYSCO_COUNTER_SESSIONS_JOINED);
 	deliver_syn(core, w, slot, hdr->total_bytes);
 	dysco_event(w->out, DYSCO_EVENT_SESSION_JOINED, slot, DYSCO_REASON_NONE);
@@ -223,6 +227,9 @@ static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 		return;
 	}
 	follow_nat(core, w, &msg);
+	if (msg.attempt.nonce != 0 && dysco_new_path_arrived(core, w, &msg, slot)) {
+		return;
+	}
 	if (slot != DYSCO_NO_SLOT) {
 		struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 
@@ -329,6 +336,10 @@ void dysco_syn_arrived(struct dysco_core *core, struct dysco_work *w)
 		return;
 	}
 	reason = dysco_open_message(core, &hdr, payload, w->p.payload_bytes);
+	if (reason == DYSCO_REASON_NONE && dysco_message_is_control(hdr.type)) {
+		dysco_ctl_syn_arrived(core, w, &hdr, slot);
+		return;
+	}
 	if (reason == DYSCO_REASON_NONE && hdr.type != DYSCO_MSG_SYN) {
 		reason = DYSCO_REASON_MSG_MALFORMED;
 	}

@@ -18,9 +18,9 @@ enum dysco_attempt_role {
 	DYSCO_PART_NONE = 0,	/* record not in use */
 	DYSCO_PART_LEFT_ANCHOR, /* asked for it */
 	DYSCO_PART_RIGHT_ANCHOR,
-	DYSCO_PART_BETWEEN, /* passes control on, on the old path; holds the lock to its right */
+	DYSCO_PART_BETWEEN,  /* passes control on, on the old path; holds the lock to its right */
 	DYSCO_PART_INSERTED, /* on the new path */
-	DYSCO_PART_KEPT,    /* a request that waits for the answer to another one */
+	DYSCO_PART_KEPT,     /* a request that waits for the answer to another one */
 };
 
 enum dysco_attempt_state {
@@ -41,17 +41,9 @@ enum dysco_attempt_state {
 	DYSCO_ATTEMPT_FREED,	 /* both said DONE; RELEASE has not come */
 	/* between, inserted */
 	DYSCO_ATTEMPT_LOCKED,
+	DYSCO_ATTEMPT_LAPSED, /* BETWEEN: the lease is over, the lock open; still passes messages on
+			       */
 	DYSCO_ATTEMPT_STATES
-};
-
-enum dysco_attempt_kind { DYSCO_KIND_ORDINARY = 0, DYSCO_KIND_RECOVERY, DYSCO_KIND_LATE };
-
-/* One end of a control session at a host. */
-struct dysco_control {
-	uint32_t slot; /* its leg (role CONTROL), DYSCO_NO_SLOT: none */
-	uint32_t snd_nxt, rcv_nxt;
-	uint8_t open; /* SYN-ACK sent or seen */
-	uint8_t zero[3];
 };
 
 struct dysco_attempt {
@@ -66,13 +58,17 @@ struct dysco_attempt {
 	uint32_t left_slot;	       /* BETWEEN: the leg the LOCK came by */
 	uint32_t new_slot;	       /* anchors: leg on the new path */
 	uint32_t kept;		       /* attempt that waits for this one */
-	struct dysco_control to_left, to_right;
-	uint32_t offset_in; /* of the old path, peer's host numbers to ours */
-	uint32_t ts_in;	    /* the same of timestamps */
-	uint32_t isn, peer_isn;	  /* of the new path */
-	uint32_t asked_ts, asked_offset; /* what LOCK said here, for a repeated one */
-	uint64_t next_ns;		 /* when to repeat or give up */
-	uint64_t lease_ns;		 /* when it is over */
+	uint32_t to_left, to_right;    /* legs of control sessions */
+	uint32_t offset_in;	       /* of the old path, peer's host numbers to ours */
+	uint32_t ts_in;		       /* the same of timestamps */
+	uint32_t isn, peer_isn;	       /* of the new path */
+	uint32_t peer_ts;	       /* TSval of the peer's SYN or SYN-ACK there */
+	uint8_t cut_made;	       /* own cut stands: two paths, or CANCELLING after it */
+	uint8_t zero[3];
+	struct dysco_offsets locked; /* R: of its old leg, as LOCKED says them */
+	struct dysco_numbers asked;  /* of LOCK as it came here, for a repeated one */
+	uint64_t next_ns;	     /* when to repeat or give up */
+	uint64_t lease_ns;	     /* when it is over */
 	uint64_t started_ns;
 	struct dysco_two two;
 	struct dysco_address_list list; /* the new path, right anchor last */
@@ -83,7 +79,8 @@ struct dysco_attempt {
 #define DYSCO_ATTEMPT_DONE_SEEN 0x08
 #define DYSCO_ATTEMPT_READY_IN	0x10 /* L: READY came and is right */
 #define DYSCO_ATTEMPT_OPENED	0x20 /* L: opening ACK came; R: any segment of the new path */
-#define DYSCO_ATTEMPT_TAKEN	0x40 /* a byte of the new path was delivered, or one of ours acknowledged */
+#define DYSCO_ATTEMPT_TAKEN                                                                        \
+	0x40 /* a byte of the new path was delivered, or one of ours acknowledged */
 #define DYSCO_ATTEMPT_DONE_SAID 0x80
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The core's front door: start, answers, and which packet goes where. */
-#include "core/internal.h"
+#include "core/reconfig.h"
 
 #include <string.h>
 
@@ -141,6 +141,8 @@ void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 		dysco_drop(core, w, slot, DYSCO_REASON_SYN_TOO_LONG);
 		return;
 	}
+	dysco_step_note_syn(leg, &w->p, w->in->data, w->in->data + w->in->bytes,
+			    outward ? DYSCO_OUT : DYSCO_IN);
 	if (leg->flags & DYSCO_LEG_OFFSETS) {
 		dysco_edit_apply(&copy.p, copy.data,
 				 dysco_edit_numbers(&copy.p, copy.data, copy.data + copy.bytes,
@@ -186,6 +188,44 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 	return true;
 }
 
+bool dysco_emit_tcp(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+		    uint8_t flags, uint32_t seq, uint32_t ack, const uint8_t *rest, size_t options,
+		    size_t n)
+{
+	uint32_t at = out->used;
+	struct dysco_packet p;
+	uint8_t *data = &out->arena[at];
+
+	if (!dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, flags, seq, ack, 0, rest, n)) {
+		return false;
+	}
+	dysco_packet_parse(&p, data, data + (out->used - at), out->used - at);
+	/* What was written as payload becomes options: the header is that much longer. */
+	data[p.l4 + 12] = (uint8_t)(data[p.l4 + 12] + (options / 4 << 4));
+	dysco_edit_checksum(&p, data, out->used - at);
+	return true;
+}
+
+void dysco_emit_reset(struct dysco_work *w, const struct dysco_tuple *tuple, uint32_t seq,
+		      uint32_t ack)
+{
+	struct dysco_actions *out = w->out;
+	struct dysco_action *action;
+	size_t made =
+	    dysco_edit_make_segment(&out->arena[out->used], sizeof(out->arena) - out->used, tuple,
+				    seq, ack, DYSCO_TCP_RST | DYSCO_TCP_ACK, 0, 0, NULL, 0);
+
+	if (made == 0 || out->count >= DYSCO_ACTIONS_MAX) {
+		return;
+	}
+	action = dysco_act(out, DYSCO_ACT_SEND, DYSCO_NO_SLOT);
+	action->attachment = w->in->attachment;
+	action->l2 = w->in->l2;
+	action->offset = out->used;
+	action->bytes = (uint32_t)made;
+	out->used += (uint32_t)made;
+}
+
 /*
  * An ICMP error about a packet of a subsession speaks of the session from here
  * on; one that leaves the host about a packet we delivered, of the subsession.
@@ -224,11 +264,26 @@ static void icmp_arrived(struct dysco_core *core, struct dysco_work *w)
 		dysco_pass(w, DYSCO_NO_SLOT);
 		return;
 	}
-	if (leg->mode != DYSCO_MODE_FAST || !dysco_copy_input(w, &copy)) {
+	if (!dysco_leg_runs(leg) || !dysco_copy_input(w, &copy)) {
 		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
 		return;
 	}
 	map_icmp(core, w, slot, &copy);
+}
+
+/* A leg in mode PUNT: a control session, an anchor of a reconfiguration, or a box still PENDING. */
+static void punted_leg(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	uint32_t index = dysco_cold_at(core, slot)->attempt;
+
+	if (leg->role == DYSCO_ROLE_CONTROL) {
+		dysco_ctl_segment_arrived(core, w, slot);
+	} else if (index != DYSCO_NO_ATTEMPT && dysco_attempt_is_anchor(core, index)) {
+		dysco_anchor_packet(core, w, slot, index);
+	} else {
+		dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
+	}
 }
 
 /* A packet that is no SYN: the datapath asked because of the leg's mode, or before it changed. */
@@ -254,7 +309,7 @@ static void other_arrived(struct dysco_core *core, struct dysco_work *w)
 		break;
 	case DYSCO_VERDICT_PUNT:
 		if (leg->mode == DYSCO_MODE_PUNT) {
-			dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
+			punted_leg(core, w, slot);
 		} else if (direction == DYSCO_OUT && (leg->flags & DYSCO_LEG_FLOOR) &&
 			   dysco_seq_after(leg->floor, w->p.seq)) {
 			dysco_relay_floor(core, w, slot);

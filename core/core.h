@@ -44,9 +44,11 @@ enum dysco_event_kind {
 	DYSCO_EVENT_REFUSED, /* RST answered the SYN */
 	DYSCO_EVENT_EXPIRED, /* embryonic or idle for too long */
 	DYSCO_EVENT_KILLED,
-	DYSCO_EVENT_BYPASSED, /* fail-open: goes without its chain */
-	DYSCO_EVENT_DROPPED,  /* a message or a SYN of a chain was dropped: reason */
-	DYSCO_EVENT_TRACE,    /* an answer to dysco_core_trace(): trace */
+	DYSCO_EVENT_BYPASSED,	     /* fail-open: goes without its chain */
+	DYSCO_EVENT_DROPPED,	     /* a message or a SYN of a chain was dropped: reason */
+	DYSCO_EVENT_TRACE,	     /* an answer to dysco_core_trace(): trace */
+	DYSCO_EVENT_RECONFIGURED,    /* at an anchor: the new path is the path */
+	DYSCO_EVENT_RECONFIG_FAILED, /* at the left anchor; reason: enum dysco_nack */
 };
 
 struct dysco_action {
@@ -158,6 +160,28 @@ bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
  * come as DYSCO_EVENT_TRACE, the own hosts' at once. Returns the nonce, 0: no such leg.
  */
 uint32_t dysco_core_trace(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
+
+/*
+ * Reconfiguration (paper III, docs/protocol.md 12). Begins to replace the chain
+ * between the host of this leg, which faces right, and the last host of `path`
+ * by the hosts before it. Returns the index of the attempt, or 0 with
+ * DYSCO_EVENT_RECONFIG_FAILED and its reason; its end comes as an event.
+ */
+uint32_t dysco_core_reconfigure(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+				uint8_t kind, const struct dysco_address_list *path,
+				struct dysco_actions *out);
+/* The left anchor wants it no more; false: no such attempt. Too late it has no effect. */
+bool dysco_core_attempt_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			       struct dysco_actions *out);
+/* The attempt's timer fired. Called by dysco_core_time_passed(); harnesses may call it early. */
+bool dysco_core_attempt_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			    struct dysco_actions *out);
+/*
+ * What the box behind this LEFT leg adds to numbers: delta->seq_out rightward,
+ * seq_in leftward, ts_* likewise; frozen: it promises that they will not change.
+ */
+bool dysco_core_freeze(struct dysco_core *core, uint32_t slot, const struct dysco_offsets *delta,
+		       bool frozen);
 
 /* What a SYN with this session five-tuple from this host would do now (`policy test`): changes
  * nothing. */

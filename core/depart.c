@@ -14,7 +14,11 @@ static void send_syn(struct dysco_core *core, struct dysco_work *w, uint32_t slo
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
-	struct dysco_msg_syn msg = {cold->id, cold->session, leg->wire_tuple, cold->list};
+	struct dysco_msg_syn msg = {.id = cold->id,
+				    .session = cold->session,
+				    .subsession = leg->wire_tuple,
+				    .list = cold->list,
+				    .attempt = dysco_attempt_name_of(core, cold->attempt)};
 	struct dysco_header hdr = {.type = DYSCO_MSG_SYN};
 	const struct dysco_key *key = dysco_sign(core, &hdr);
 	uint8_t message[DYSCO_MESSAGE_MAX];
@@ -38,6 +42,8 @@ static void send_syn(struct dysco_core *core, struct dysco_work *w, uint32_t slo
 		dysco_drop(core, w, slot, DYSCO_REASON_SYN_TOO_LONG);
 		return;
 	}
+	dysco_step_note_syn(dysco_leg_at(core, slot), &w->p, w->in->data,
+			    w->in->data + w->in->bytes, DYSCO_OUT);
 	dysco_step_see(dysco_leg_at(core, slot), &w->p, DYSCO_OUT, w->in->bytes, w->now_ns);
 	dysco_emit(w, DYSCO_ACT_SEND, slot, &copy);
 }
@@ -269,7 +275,8 @@ static enum dysco_reason add_hops(struct dysco_core *core, struct dysco_work *w,
 	uint8_t own;
 	bool exit;
 
-	if (w->in->policy >= core->setup->n_policies ||
+	/* A new path is as the left anchor says (docs/protocol.md 12.4). */
+	if (cold->attempt != DYSCO_NO_ATTEMPT || w->in->policy >= core->setup->n_policies ||
 	    dysco_chain_has_policy(&list, core->setup->policies[w->in->policy].tag)) {
 		return DYSCO_REASON_NONE;
 	}

@@ -72,9 +72,14 @@ void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
 /* The SYN is tried again after a RST had answered it: what the RST said of this leg is void. */
 void dysco_leg_revive(struct dysco_core *core, uint32_t slot);
 bool dysco_leg_is_over(const struct dysco_leg *leg);
+/* Its subsession carries data: in mode FAST, or by way of the core in two paths. */
+bool dysco_leg_runs(const struct dysco_leg *leg);
 bool dysco_leg_is_embryonic(const struct dysco_leg *leg);
 void dysco_count_boxes(struct dysco_core *core, uint32_t slot, int by);
 void dysco_recount_boxes(struct dysco_core *core);
+
+/* The OUT key passes from one leg to another, without a moment in which nobody has it. */
+void dysco_leg_move(struct dysco_core *core, uint32_t from, uint32_t to);
 
 /* ---- core.c: answers ---- */
 void dysco_count(struct dysco_core *core, enum dysco_counter counter);
@@ -96,6 +101,14 @@ void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 			enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
 			uint32_t ack, uint16_t exid, const uint8_t *payload, size_t bytes);
+
+/* The same with TCP options: the first `options` of the n bytes in rest. */
+bool dysco_emit_tcp(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+		    uint8_t flags, uint32_t seq, uint32_t ack, const uint8_t *rest, size_t options,
+		    size_t n);
+/* A RST that belongs to no leg, back along the input's link. */
+void dysco_emit_reset(struct dysco_work *w, const struct dysco_tuple *tuple, uint32_t seq,
+		      uint32_t ack);
 
 /* ---- depart.c, arrive.c ---- */
 void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w);
@@ -158,5 +171,17 @@ void dysco_control_arrived(struct dysco_core *core, struct dysco_work *w, uint32
 enum dysco_reason dysco_open_message(struct dysco_core *core, struct dysco_header *hdr,
 				     const uint8_t *payload, size_t bytes);
 const struct dysco_key *dysco_sign(struct dysco_core *core, struct dysco_header *hdr);
+/* A control segment on a leg: inside every strict window. */
+bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+			const uint8_t *message, size_t bytes);
+
+/* ---- time.c ---- */
+/* The box of this pair of legs is told, from either side, that its session is over; legs end. */
+void dysco_leave_box(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		     struct dysco_actions *out);
+
+/* ---- reconfiguration, as the other files see it (core/reconfig.h) ---- */
+struct dysco_attempt_name dysco_attempt_name_of(const struct dysco_core *core, uint32_t index);
+bool dysco_attempt_due_at(const struct dysco_core *core, uint64_t now_ns, uint32_t index);
 
 #endif

@@ -49,6 +49,13 @@ void dysco_leg_unbind(struct dysco_core *core, uint32_t slot, enum dysco_directi
 	}
 }
 
+void dysco_leg_move(struct dysco_core *core, uint32_t from, uint32_t to)
+{
+	struct dysco_leg_key key = dysco_leg_key_out(dysco_leg_at(core, from));
+
+	core->table->ops->move(core->table, &key, to);
+}
+
 static void push_free(struct dysco_core *core, uint32_t slot)
 {
 	dysco_leg_at(core, slot)->partner = core->free_head;
@@ -131,6 +138,15 @@ bool dysco_leg_is_over(const struct dysco_leg *leg)
 	}
 }
 
+bool dysco_leg_runs(const struct dysco_leg *leg)
+{
+	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
+
+	return leg->mode == DYSCO_MODE_FAST ||
+	       (leg->mode == DYSCO_MODE_PUNT && leg->role != DYSCO_ROLE_CONTROL &&
+		(seen & DYSCO_SEEN_SYNACK));
+}
+
 bool dysco_leg_is_embryonic(const struct dysco_leg *leg)
 {
 	enum dysco_leg_state state = dysco_leg_state(leg);
@@ -176,7 +192,7 @@ void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 	if (leg->mode == DYSCO_MODE_FAST) {
 		dysco_count_boxes(core, slot, -1);
 	}
-	if (leg->role != DYSCO_ROLE_RIGHT) {
+	if (leg->role != DYSCO_ROLE_RIGHT && leg->role != DYSCO_ROLE_CONTROL) {
 		dysco_count(core, DYSCO_COUNTER_SESSIONS_ENDED);
 	}
 }

@@ -81,6 +81,23 @@ static void reset_host(struct dysco_core *core, struct dysco_actions *out, uint3
 	}
 }
 
+/* What the box forwards of it finds a leg that is DEAD: it never leaves the host. */
+void dysco_leave_box(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		     struct dysco_actions *out)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+	uint32_t partner = leg->partner;
+
+	if (leg->mode == DYSCO_MODE_DEAD || leg->mode == DYSCO_MODE_FREE) {
+		return;
+	}
+	reset_host(core, out, slot);
+	if (partner != DYSCO_NO_SLOT) {
+		reset_host(core, out, partner);
+	}
+	dysco_leg_stop(core, now_ns, slot);
+}
+
 /* Ends a session here and now: both neighbours and the host are told. */
 static void reset_pair(struct dysco_core *core, uint64_t now_ns, const struct pair *pair,
 		       struct dysco_actions *out)
@@ -250,6 +267,36 @@ static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot
 	}
 }
 
+/* A control session lingers, to answer what still comes, and is gone. */
+static void look_at_control(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
+{
+	const struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
+	uint64_t last = last_packet(dysco_leg_at(core, slot));
+
+	last = cold->ended_ns > last ? cold->ended_ns : last;
+	if (cold->attempt == DYSCO_NO_ATTEMPT &&
+	    now_ns >= last + core->setup->timeouts.linger * DYSCO_NS_PER_S) {
+		dysco_leg_free(core, slot);
+	}
+}
+
+/* An anchor's leg, or the partner of one, while its fate is open. */
+static bool in_attempt(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	uint32_t of[2] = {slot, leg->partner};
+
+	for (int i = 0; i < 2 && of[i] != DYSCO_NO_SLOT; i++) {
+		uint32_t index = dysco_cold_at(core, of[i])->attempt;
+
+		if (index != DYSCO_NO_ATTEMPT &&
+		    dysco_leg_at(core, of[i])->mode == DYSCO_MODE_PUNT) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		    struct dysco_actions *out)
 {
@@ -257,6 +304,13 @@ static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 
 	if (leg->mode == DYSCO_MODE_FREE) {
 		return;
+	}
+	if (leg->role == DYSCO_ROLE_CONTROL) {
+		look_at_control(core, now_ns, slot);
+		return;
+	}
+	if (in_attempt(core, slot)) {
+		return; /* its attempt's timers decide */
 	}
 	report_changes(core, now_ns, slot, out);
 	if (leg->role != DYSCO_ROLE_RIGHT || leg->partner == DYSCO_NO_SLOT) {
@@ -272,6 +326,11 @@ bool dysco_core_time_passed(struct dysco_core *core, uint64_t now_ns, uint32_t m
 {
 	out->count = 0;
 	out->used = 0;
+	for (uint32_t i = 1; i < core->table->n_attempts; i++) {
+		if (dysco_attempt_due_at(core, now_ns, i)) {
+			return dysco_core_attempt_due(core, now_ns, i, out);
+		}
+	}
 	for (uint32_t n = 0; n < max_slots; n++) {
 		if (core->scan_slot >= core->high_slot) {
 			core->scan_slot = 0;

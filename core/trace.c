@@ -4,7 +4,7 @@
  * five-tuple (URG|ACK and the MARK option, paper IV-A) that agents send each
  * other and hosts never see. So far they carry the questions of `session trace`.
  */
-#include "core/internal.h"
+#include "core/reconfig.h"
 
 #include <string.h>
 
@@ -55,14 +55,13 @@ const struct dysco_key *dysco_sign(struct dysco_core *core, struct dysco_header 
 
 /* On a leg, as if it were the last bytes its host sent: inside every strict window (RFC 9293 3.10).
  */
-static bool send_control(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
-			 const uint8_t *message, size_t bytes)
+bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+			const uint8_t *message, size_t bytes)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	const struct dysco_leg_run *sent = &leg->run[DYSCO_OUT];
 
-	if (leg->mode != DYSCO_MODE_FAST ||
-	    !((leg->run[DYSCO_IN].seen | sent->seen) & DYSCO_SEEN_SYNACK)) {
+	if (!dysco_leg_runs(leg) || !((leg->run[DYSCO_IN].seen | sent->seen) & DYSCO_SEEN_SYNACK)) {
 		return false;
 	}
 	return dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_URG | DYSCO_TCP_ACK,
@@ -77,8 +76,8 @@ static void send_question(struct dysco_core *core, struct dysco_actions *out, ui
 	struct dysco_header hdr = {.type = DYSCO_MSG_TRACE};
 	const struct dysco_key *key = dysco_sign(core, &hdr);
 
-	send_control(core, out, slot, message,
-		     dysco_message_write_trace(message, &hdr, trace, key));
+	dysco_send_control(core, out, slot, message,
+			   dysco_message_write_trace(message, &hdr, trace, key));
 }
 
 static void send_answer(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
@@ -88,8 +87,8 @@ static void send_answer(struct dysco_core *core, struct dysco_actions *out, uint
 	struct dysco_header hdr = {.type = DYSCO_MSG_TRACE_REPLY};
 	const struct dysco_key *key = dysco_sign(core, &hdr);
 
-	send_control(core, out, slot, message,
-		     dysco_message_write_trace_reply(message, &hdr, reply, key));
+	dysco_send_control(core, out, slot, message,
+			   dysco_message_write_trace_reply(message, &hdr, reply, key));
 }
 
 /* ---- reports ---- */
@@ -213,14 +212,38 @@ static void answer_arrived(struct dysco_core *core, struct dysco_work *w, uint32
 	}
 }
 
+/* A leg that data runs on, or a new one of an anchor. */
+static bool leg_listens(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	return dysco_leg_runs(leg) ||
+	       (leg->mode == DYSCO_MODE_PUNT && leg->role != DYSCO_ROLE_CONTROL &&
+		dysco_cold_at(core, slot)->attempt != DYSCO_NO_ATTEMPT);
+}
+
+static void reconfiguration_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+				    uint8_t type)
+{
+	struct dysco_mail mail = {.w = w,
+				  .via = slot,
+				  .host = dysco_leg_at(core, slot)->host,
+				  .type = type,
+				  .new_path = true};
+
+	dysco_message_read_control(&mail.msg, w->in->data + w->p.payload);
+	dysco_mail_arrived(core, &mail);
+}
+
 static enum dysco_reason open_control(struct dysco_core *core, const struct dysco_work *w,
 				      uint32_t slot, struct dysco_header *hdr)
 {
 	const uint8_t *payload = w->in->data + w->p.payload;
+	struct dysco_msg_control control;
 	struct dysco_msg_trace trace;
 	enum dysco_reason reason;
 
-	if (slot == DYSCO_NO_SLOT || dysco_leg_at(core, slot)->mode != DYSCO_MODE_FAST ||
+	if (slot == DYSCO_NO_SLOT || !leg_listens(core, slot) ||
 	    w->p.payload + w->p.payload_bytes > w->in->bytes) {
 		return DYSCO_REASON_CONTROL;
 	}
@@ -228,10 +251,14 @@ static enum dysco_reason open_control(struct dysco_core *core, const struct dysc
 	if (reason != DYSCO_REASON_NONE) {
 		return reason;
 	}
-	if (hdr->type != DYSCO_MSG_TRACE && hdr->type != DYSCO_MSG_TRACE_REPLY) {
+	if (dysco_message_is_control(hdr->type)) {
+		dysco_message_read_control(&control, payload);
+		trace.id = control.id;
+	} else if (hdr->type == DYSCO_MSG_TRACE || hdr->type == DYSCO_MSG_TRACE_REPLY) {
+		dysco_message_read_trace(&trace, payload);
+	} else {
 		return DYSCO_REASON_MSG_MALFORMED;
 	}
-	dysco_message_read_trace(&trace, payload);
 	return memcmp(&trace.id, &dysco_cold_at(core, slot)->id, sizeof(trace.id)) == 0
 		   ? DYSCO_REASON_NONE
 		   : DYSCO_REASON_CONTROL;
@@ -248,7 +275,9 @@ void dysco_control_arrived(struct dysco_core *core, struct dysco_work *w, uint32
 	}
 	dysco_act(w->out, DYSCO_ACT_DROP,
 		  slot); /* it ends here; the answers are packets of our own */
-	if (hdr.type == DYSCO_MSG_TRACE) {
+	if (dysco_message_is_control(hdr.type)) {
+		reconfiguration_arrived(core, w, slot, hdr.type);
+	} else if (hdr.type == DYSCO_MSG_TRACE) {
 		question_arrived(core, w, slot, w->in->data + w->p.payload);
 	} else {
 		answer_arrived(core, w, slot, w->in->data + w->p.payload);

@@ -181,8 +181,11 @@ DYSCO_FUNC enum dysco_leg_state dysco_leg_state(const struct dysco_leg *leg)
 		return DYSCO_STATE_BYPASS;
 	case DYSCO_MODE_DEAD:
 		return DYSCO_STATE_DEAD;
-	case DYSCO_MODE_PUNT:
-		return DYSCO_STATE_PENDING;
+	case DYSCO_MODE_PUNT: /* in two paths it lives on */
+		if (leg->role == DYSCO_ROLE_CONTROL || !(seen & DYSCO_SEEN_SYNACK)) {
+			return DYSCO_STATE_PENDING;
+		}
+		break;
 	default:
 		break;
 	}

@@ -141,6 +141,54 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	run->seen = seen;
 }
 
+#define DYSCO_SYN_OPTIONS_MAX 40 /* bytes, RFC 9293 3.1 */
+
+/* One option of a SYN; n: its bytes, which are there. */
+DYSCO_INLINE void dysco_step_note_option(struct dysco_leg *leg, struct dysco_syn_options *o,
+					 const uint8_t *at, uint8_t n,
+					 enum dysco_direction direction)
+{
+	if (at[0] == 2 && n == 4) {
+		o->mss = (uint16_t)(at[2] << 8 | at[3]);
+	} else if (at[0] == 3 && n == 3) {
+		o->wscale = at[2] < 14 ? at[2] : 14; /* RFC 7323 2.3 */
+	} else if (at[0] == 4 && n == 2) {
+		o->flags |= DYSCO_SYN_SACK;
+	} else if (at[0] == 8 && n == 10) {
+		o->flags |= DYSCO_SYN_TS;
+		if (direction == DYSCO_OUT) {
+			leg->ts_first = (uint32_t)at[2] << 24 | (uint32_t)at[3] << 16 |
+					(uint32_t)at[4] << 8 | at[5];
+		}
+	}
+}
+
+/* Keeps what a SYN or SYN-ACK offers: a new path has to offer the same (docs/protocol.md 12.4). */
+DYSCO_FUNC void dysco_step_note_syn(struct dysco_leg *leg, const struct dysco_packet *p,
+				    const uint8_t *data, const uint8_t *end,
+				    enum dysco_direction direction)
+{
+	struct dysco_syn_options o = {.wscale = DYSCO_NO_WSCALE, .flags = DYSCO_SYN_NOTED};
+	const uint8_t *at = data + p->l4 + 20, *stop = data + p->payload;
+
+	if (!(p->flags & DYSCO_TCP_SYN) || stop > end) {
+		return;
+	}
+	for (int i = 0; i < DYSCO_SYN_OPTIONS_MAX && at < stop && at[0] != 0; i++) {
+		uint8_t n = at[0] == 1 ? 1 : 0;
+
+		if (n == 0) {
+			if (stop - at < 2 || at[1] < 2 || at[1] > stop - at) {
+				break;
+			}
+			n = at[1];
+			dysco_step_note_option(leg, &o, at, n, direction);
+		}
+		at += n;
+	}
+	leg->options[direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN] = o;
+}
+
 /*
  * The verdict on a TCP packet. leg: its record, or NULL when no key matches.
  * control: dysco_step_is_control(). On FAST the caller also calls

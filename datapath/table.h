@@ -7,7 +7,7 @@
 #ifndef DYSCO_DATAPATH_TABLE_H
 #define DYSCO_DATAPATH_TABLE_H
 
-#include "datapath/leg.h"
+#include "core/attempt.h"
 
 #define DYSCO_REPLAY_SENDERS 1024
 
@@ -23,6 +23,11 @@ struct dysco_lasting {
 	uint64_t sender;	       /* this agent's id as signer, kept over restarts */
 	uint64_t replay_floor;	       /* senders not in the table must count above it */
 	uint64_t packets[2], bytes[2]; /* of legs that are gone, by enum dysco_direction */
+	uint64_t
+	    nonces_over[DYSCO_NONCES_OVER]; /* of attempts that ended here, newest at over_at - 1 */
+	uint64_t nonces_freed;		    /* bit i: the attempt of nonces_over[i] was completed */
+	uint32_t over_at;
+	uint32_t zero;
 	struct dysco_replay_sender replay[DYSCO_REPLAY_SENDERS];
 };
 
@@ -34,6 +39,8 @@ struct dysco_table_ops {
 	int (*bind)(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot);
 	/* Takes a key out; no error when it is not there. */
 	void (*unbind)(struct dysco_table *table, const struct dysco_leg_key *key);
+	/* Binds a key that is bound to another slot, without a moment in which it is not. */
+	void (*move)(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot);
 	/* Slot of a key, DYSCO_NO_SLOT when not bound. */
 	uint32_t (*find)(struct dysco_table *table, const struct dysco_leg_key *key);
 };
@@ -45,7 +52,9 @@ struct dysco_table {
 	struct dysco_leg *legs;	     /* [capacity]; slot 0 is never used */
 	struct dysco_leg_cold *cold; /* [capacity] */
 	struct dysco_lasting *lasting;
+	struct dysco_attempt *attempts; /* [n_attempts]; record 0 is never used */
 	uint32_t capacity;
+	uint32_t n_attempts; /* 0 or 1: no reconfiguration */
 };
 
 #endif

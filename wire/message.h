@@ -55,6 +55,20 @@ enum dysco_message_type {
 	DYSCO_MSG_SYN = 1,	   /* in a SYN: sets up one subsession */
 	DYSCO_MSG_TRACE = 2,	   /* control: tell me about your legs of this session */
 	DYSCO_MSG_TRACE_REPLY = 3, /* control: one agent's answer */
+	/* reconfiguration (docs/protocol.md 12.2): struct dysco_msg_control */
+	DYSCO_MSG_LOCK = 4,
+	DYSCO_MSG_LOCKED,
+	DYSCO_MSG_NACK,
+	DYSCO_MSG_CANCEL,
+	DYSCO_MSG_CANCELLED,
+	DYSCO_MSG_READY,
+	DYSCO_MSG_CUT,
+	DYSCO_MSG_DONE,
+	DYSCO_MSG_RELEASE,
+	DYSCO_MSG_RELEASED,
+	DYSCO_MSG_TRIGGER,
+	DYSCO_MSG_TRIGGER_REPLY,
+	DYSCO_MSG_TYPES,
 };
 
 enum dysco_tlv_type {
@@ -65,6 +79,9 @@ enum dysco_tlv_type {
 	DYSCO_TLV_TRACE = 5,	  /* 8: nonce (32), hop (8), flags (8), reserved (16) */
 	DYSCO_TLV_REPORT = 6,	  /* struct dysco_report, packed big-endian */
 	DYSCO_TLV_HMAC = 7,	  /* 32 */
+	DYSCO_TLV_ATTEMPT = 8,	  /* 44: nonce, left and right anchor, kind, reason, flags */
+	DYSCO_TLV_NUMBERS = 9,	  /* 16: seq, ts, base, edge */
+	DYSCO_TLV_TYPES,
 };
 
 /* One element of the address list, 24 bytes on the wire: addr, flags, reserved(16), policy. */
@@ -100,11 +117,61 @@ struct dysco_header {
 	uint16_t total_bytes; /* decode only: where foreign payload (TCP Fast Open) begins */
 };
 
+/* Names an attempt to reconfigure a session (docs/protocol.md 12.2). */
+struct dysco_attempt_name {
+	uint64_t nonce;		       /* != 0 */
+	struct dysco_addr left, right; /* the anchors' hosts */
+	uint8_t kind;		       /* enum dysco_attempt_kind */
+	uint8_t reason;		       /* enum dysco_nack */
+	uint16_t flags;		       /* DYSCO_CONTROL_* */
+};
+enum dysco_attempt_kind { DYSCO_KIND_ORDINARY = 0, DYSCO_KIND_RECOVERY, DYSCO_KIND_LATE };
+#define DYSCO_CONTROL_SEEN    0x0001 /* CUT, DONE: "I have yours" */
+#define DYSCO_CONTROL_REFUSED 0x0002 /* CUT: a CANCEL came too late */
+
+/* Why an attempt is refused or has failed. X(symbol, name, text) */
+#define DYSCO_NACKS(X)                                                                             \
+	X(NONE, "none", "nothing is wrong")                                                        \
+	X(BUSY, "busy", "another reconfiguration is under way")                                    \
+	X(NO_ANCHOR, "no_anchor", "the right anchor is not on the right of the left one")          \
+	X(UNKNOWN, "unknown", "no such session")                                                   \
+	X(CLOSING, "closing", "the session is ending")                                             \
+	X(NOT_READY, "not_ready", "not established yet, or a box has not frozen its deltas")       \
+	X(INVALID, "invalid", "a host would be on both paths, or twice on one")                    \
+	X(RESOURCES, "resources", "no room for legs, ports or attempts")                           \
+	X(POLICY, "policy", "refused by policy")                                                   \
+	X(EXPIRED, "expired", "the attempt is over")                                               \
+	X(NEW_PATH, "new_path", "the new path did not come up")                                    \
+	X(RENUMBERED, "renumbered", "a box of the new path changes sequence numbers")              \
+	X(TIMEOUT, "timeout", "no answer")                                                         \
+	X(CANCELLED, "cancelled", "cancelled on request")
+enum dysco_nack {
+#define X(sym, name, text) DYSCO_NACK_##sym,
+	DYSCO_NACKS(X)
+#undef X
+	    DYSCO_NACK_COUNT
+};
+
+/* What the numbers mean, by type of message: docs/protocol.md 12.2. Host order. */
+struct dysco_numbers {
+	uint32_t seq, ts, base, edge;
+};
+
+/* DYSCO_MSG_LOCK .. DYSCO_MSG_TRIGGER_REPLY; what a type does not carry is zero. */
+struct dysco_msg_control {
+	struct dysco_session_id id;
+	struct dysco_attempt_name attempt;
+	struct dysco_tuple subsession;	/* LOCK: of the old path, as the sender wrote it */
+	struct dysco_address_list list; /* LOCK, TRIGGER: the new path, right anchor last */
+	struct dysco_numbers numbers;	/* LOCK, LOCKED, READY, CUT */
+};
+
 struct dysco_msg_syn {
 	struct dysco_session_id id;
 	struct dysco_tuple session;    /* as the initiator's host wrote it */
 	struct dysco_tuple subsession; /* as the sending agent wrote it */
 	struct dysco_address_list list;
+	struct dysco_attempt_name attempt; /* nonce 0: an ordinary SYN; else one of a new path */
 };
 
 struct dysco_msg_trace {
@@ -170,6 +237,7 @@ DYSCO_FUNC int dysco_message_open(struct dysco_header *hdr, const uint8_t *paylo
 
 /* After dysco_message_open said OK for that type: cannot fail. */
 DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t *payload);
+DYSCO_FUNC void dysco_message_read_control(struct dysco_msg_control *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace(struct dysco_msg_trace *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
 					       const uint8_t *payload);
@@ -182,6 +250,10 @@ DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg
 DYSCO_FUNC size_t dysco_message_write_syn(uint8_t *out, const struct dysco_header *hdr,
 					  const struct dysco_msg_syn *msg,
 					  const struct dysco_key *key);
+/* hdr->type says which. */
+DYSCO_FUNC size_t dysco_message_write_control(uint8_t *out, const struct dysco_header *hdr,
+					      const struct dysco_msg_control *msg,
+					      const struct dysco_key *key);
 DYSCO_FUNC size_t dysco_message_write_trace(uint8_t *out, const struct dysco_header *hdr,
 					    const struct dysco_msg_trace *msg,
 					    const struct dysco_key *key);
@@ -189,6 +261,13 @@ DYSCO_FUNC size_t dysco_message_write_trace_reply(uint8_t *out, const struct dys
 						  const struct dysco_msg_trace_reply *msg,
 						  const struct dysco_key *key);
 
+/* Of DYSCO_MSG_LOCK .. DYSCO_MSG_TRIGGER_REPLY? */
+DYSCO_INLINE bool dysco_message_is_control(uint8_t type)
+{
+	return type >= DYSCO_MSG_LOCK && type < DYSCO_MSG_TYPES;
+}
+
 #include "wire/message_impl.h"
+#include "wire/control_impl.h"
 
 #endif

@@ -15,12 +15,14 @@
 #define DYSCO_TUPLE_BYTES      36
 #define DYSCO_LIST_BYTES       4 /* of the address list, before the hops */
 #define DYSCO_TRACE_BYTES      8
+#define DYSCO_ATTEMPT_BYTES    44
+#define DYSCO_NUMBERS_BYTES    16
 #define DYSCO_REPORT_LEG_BYTES (2 * DYSCO_TUPLE_BYTES + 4 * 8 + 2)
 #define DYSCO_REPORT_BYTES     (2 * DYSCO_NAME_BYTES + 2 * DYSCO_REPORT_LEG_BYTES)
 
-_Static_assert(DYSCO_HEADER_BYTES + 5 * DYSCO_TLV_BYTES + DYSCO_SESSION_ID_BYTES +
-		       2 * DYSCO_TUPLE_BYTES + DYSCO_LIST_BYTES + DYSCO_HOPS_MAX * DYSCO_HOP_BYTES +
-		       DYSCO_HMAC_BYTES <=
+_Static_assert(DYSCO_HEADER_BYTES + 6 * DYSCO_TLV_BYTES + DYSCO_SESSION_ID_BYTES +
+		       DYSCO_ATTEMPT_BYTES + 2 * DYSCO_TUPLE_BYTES + DYSCO_LIST_BYTES +
+		       DYSCO_HOPS_MAX * DYSCO_HOP_BYTES + DYSCO_HMAC_BYTES <=
 		   DYSCO_MESSAGE_MAX,
 	       "the longest SYN message fits");
 
@@ -75,12 +77,12 @@ DYSCO_INLINE void dysco_put_tuple(uint8_t *at, const struct dysco_tuple *t)
 
 /* Offsets of the values of the types we know; 0: not there. */
 struct dysco_tlvs {
-	uint16_t at[DYSCO_TLV_HMAC + 1];
+	uint16_t at[DYSCO_TLV_TYPES];
 };
 
 DYSCO_INLINE bool dysco_tlv_known(uint8_t type)
 {
-	return type >= DYSCO_TLV_SESSION_ID && type <= DYSCO_TLV_HMAC;
+	return type >= DYSCO_TLV_SESSION_ID && type < DYSCO_TLV_TYPES;
 }
 
 /* Of a known type; the address list is only held to its bounds here. */
@@ -99,6 +101,10 @@ DYSCO_INLINE bool dysco_tlv_length_ok(uint8_t type, size_t length)
 		return length == DYSCO_TRACE_BYTES;
 	case DYSCO_TLV_REPORT:
 		return length == DYSCO_REPORT_BYTES;
+	case DYSCO_TLV_ATTEMPT:
+		return length == DYSCO_ATTEMPT_BYTES;
+	case DYSCO_TLV_NUMBERS:
+		return length == DYSCO_NUMBERS_BYTES;
 	default:
 		return length == DYSCO_HMAC_BYTES;
 	}
@@ -149,6 +155,24 @@ DYSCO_FUNC bool dysco_message_scan(struct dysco_tlvs *tlvs, const uint8_t *m, si
 	return true;
 }
 
+/* Beside session id and attempt. */
+DYSCO_INLINE unsigned int dysco_message_control_needs(uint8_t type)
+{
+	switch (type) {
+	case DYSCO_MSG_LOCK:
+		return 1u << DYSCO_TLV_SUBSESSION | 1u << DYSCO_TLV_ADDRESSES |
+		       1u << DYSCO_TLV_NUMBERS;
+	case DYSCO_MSG_LOCKED:
+	case DYSCO_MSG_READY:
+	case DYSCO_MSG_CUT:
+		return 1u << DYSCO_TLV_NUMBERS;
+	case DYSCO_MSG_TRIGGER:
+		return 1u << DYSCO_TLV_ADDRESSES;
+	default:
+		return 0;
+	}
+}
+
 /* The TLVs of a type of message, HMAC left aside, as a set of bits; 0: type not known. */
 DYSCO_INLINE unsigned int dysco_message_needs(uint8_t type)
 {
@@ -161,7 +185,10 @@ DYSCO_INLINE unsigned int dysco_message_needs(uint8_t type)
 	case DYSCO_MSG_TRACE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_REPORT;
 	default:
-		return 0;
+		return dysco_message_is_control(type)
+			   ? 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_ATTEMPT |
+				 dysco_message_control_needs(type)
+			   : 0;
 	}
 }
 
@@ -172,8 +199,11 @@ DYSCO_INLINE bool dysco_message_set_ok(const struct dysco_tlvs *tlvs,
 	unsigned int needs = dysco_message_needs(hdr->type);
 	unsigned int found = 0;
 
-	for (unsigned int type = 0; type <= DYSCO_TLV_HMAC; type++) {
+	for (unsigned int type = 0; type < DYSCO_TLV_TYPES; type++) {
 		found |= (unsigned int)(tlvs->at[type] != 0) << type;
+	}
+	if (hdr->type == DYSCO_MSG_SYN) {
+		needs |= found & 1u << DYSCO_TLV_ATTEMPT; /* of a new path */
 	}
 	if (needs == 0) {
 		return false;
@@ -308,12 +338,39 @@ DYSCO_INLINE bool dysco_value_report_ok(const uint8_t *v)
 	       dysco_value_report_leg_ok(legs + DYSCO_REPORT_LEG_BYTES);
 }
 
+DYSCO_INLINE bool dysco_value_attempt_ok(const uint8_t *v)
+{
+	struct dysco_addr left, right;
+
+	__builtin_memcpy(&left, v + 8, sizeof(left));
+	__builtin_memcpy(&right, v + 24, sizeof(right));
+	return dysco_get64(v) != 0 && !dysco_addr_is_zero(&left) && !dysco_addr_is_zero(&right) &&
+	       dysco_addr_is_ip4(&left) == dysco_addr_is_ip4(&right) && v[40] <= DYSCO_KIND_LATE &&
+	       v[41] < DYSCO_NACK_COUNT &&
+	       (dysco_get16(v + 42) & ~(DYSCO_CONTROL_SEEN | DYSCO_CONTROL_REFUSED)) == 0;
+}
+
+/* Those of its TLVs that not every value is right for. */
+DYSCO_INLINE bool dysco_message_control_ok(const struct dysco_tlvs *tlvs, const uint8_t *m)
+{
+	return dysco_value_attempt_ok(m + tlvs->at[DYSCO_TLV_ATTEMPT]) &&
+	       (!tlvs->at[DYSCO_TLV_SUBSESSION] ||
+		dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SUBSESSION])) &&
+	       (!tlvs->at[DYSCO_TLV_ADDRESSES] ||
+		dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES]));
+}
+
 DYSCO_INLINE bool dysco_message_values_ok(const struct dysco_tlvs *tlvs, uint8_t type,
 					  const uint8_t *m)
 {
+	if (dysco_message_is_control(type)) {
+		return dysco_message_control_ok(tlvs, m);
+	}
 	switch (type) {
 	case DYSCO_MSG_SYN:
-		return dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SESSION]) &&
+		return (!tlvs->at[DYSCO_TLV_ATTEMPT] ||
+			dysco_value_attempt_ok(m + tlvs->at[DYSCO_TLV_ATTEMPT])) &&
+		       dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SESSION]) &&
 		       dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SUBSESSION]) &&
 		       dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES]);
 	case DYSCO_MSG_TRACE_REPLY:
@@ -373,6 +430,16 @@ DYSCO_INLINE void dysco_read_addresses(struct dysco_address_list *list, const ui
 	}
 }
 
+DYSCO_INLINE void dysco_read_attempt(struct dysco_attempt_name *name, const uint8_t *v)
+{
+	name->nonce = dysco_get64(v);
+	__builtin_memcpy(&name->left, v + 8, sizeof(name->left));
+	__builtin_memcpy(&name->right, v + 24, sizeof(name->right));
+	name->kind = v[40];
+	name->reason = v[41];
+	name->flags = dysco_get16(v + 42);
+}
+
 DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t *payload)
 {
 	struct dysco_tlvs tlvs;
@@ -383,6 +450,9 @@ DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t 
 	msg->session = dysco_get_tuple(payload + tlvs.at[DYSCO_TLV_SESSION]);
 	msg->subsession = dysco_get_tuple(payload + tlvs.at[DYSCO_TLV_SUBSESSION]);
 	dysco_read_addresses(&msg->list, payload + tlvs.at[DYSCO_TLV_ADDRESSES]);
+	if (tlvs.at[DYSCO_TLV_ATTEMPT]) {
+		dysco_read_attempt(&msg->attempt, payload + tlvs.at[DYSCO_TLV_ATTEMPT]);
+	}
 }
 
 DYSCO_INLINE void dysco_read_trace(struct dysco_msg_trace *msg, const struct dysco_tlvs *tlvs,
@@ -487,6 +557,19 @@ DYSCO_INLINE size_t dysco_write_addresses(uint8_t *out, size_t at,
 	return at;
 }
 
+DYSCO_INLINE size_t dysco_write_attempt(uint8_t *out, size_t at,
+					const struct dysco_attempt_name *name)
+{
+	at = dysco_write_tlv(out, at, DYSCO_TLV_ATTEMPT, DYSCO_ATTEMPT_BYTES);
+	dysco_put64(out + at, name->nonce);
+	__builtin_memcpy(out + at + 8, &name->left, sizeof(name->left));
+	__builtin_memcpy(out + at + 24, &name->right, sizeof(name->right));
+	out[at + 40] = name->kind;
+	out[at + 41] = name->reason;
+	dysco_put16(out + at + 42, name->flags);
+	return at + DYSCO_ATTEMPT_BYTES;
+}
+
 DYSCO_INLINE size_t dysco_write_trace(uint8_t *out, size_t at, const struct dysco_msg_trace *msg)
 {
 	at = dysco_write_id(out, at, &msg->id);
@@ -557,6 +640,9 @@ DYSCO_FUNC size_t dysco_message_write_syn(uint8_t *out, const struct dysco_heade
 	at = dysco_write_tuple(out, at, DYSCO_TLV_SESSION, &msg->session);
 	at = dysco_write_tuple(out, at, DYSCO_TLV_SUBSESSION, &msg->subsession);
 	at = dysco_write_addresses(out, at, &msg->list);
+	if (msg->attempt.nonce != 0) {
+		at = dysco_write_attempt(out, at, &msg->attempt);
+	}
 	return dysco_write_finish(out, at, DYSCO_MSG_SYN, hdr, key);
 }
 

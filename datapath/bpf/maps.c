@@ -231,9 +231,10 @@ static void *map_memory(const struct dysco_bpf *bpf, enum dysco_bpf_map map, siz
 
 static int table_bind(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot);
 static void table_unbind(struct dysco_table *table, const struct dysco_leg_key *key);
+static void table_move(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot);
 static uint32_t table_find(struct dysco_table *table, const struct dysco_leg_key *key);
 
-static const struct dysco_table_ops table_ops = {table_bind, table_unbind, table_find};
+static const struct dysco_table_ops table_ops = {table_bind, table_unbind, table_move, table_find};
 
 static struct dysco_bpf *bpf_of_table(struct dysco_table *table)
 {
@@ -256,6 +257,11 @@ static int table_bind(struct dysco_table *table, const struct dysco_leg_key *key
 static void table_unbind(struct dysco_table *table, const struct dysco_leg_key *key)
 {
 	bpf_map_delete_elem(bpf_of_table(table)->fds[DYSCO_BPF_KEYS], key);
+}
+
+static void table_move(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot)
+{
+	bpf_map_update_elem(bpf_of_table(table)->fds[DYSCO_BPF_KEYS], key, &slot, BPF_EXIST);
 }
 
 static uint32_t table_find(struct dysco_table *table, const struct dysco_leg_key *key)

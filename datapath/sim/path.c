@@ -141,6 +141,8 @@ static enum dysco_sim_fate translate(struct dysco_sim *sim, uint64_t now_ns,
 	if (dysco_addr_is_ip4(&to.src) != (p->version == 4)) {
 		return drop(sim, result, DYSCO_REASON_FAMILY_MIX);
 	}
+	dysco_step_note_syn(leg, p, frame->data, frame->data + frame->bytes,
+			    out ? DYSCO_OUT : DYSCO_IN);
 	if (out) {
 		dysco_step_see(leg, p, DYSCO_OUT, (uint32_t)frame->bytes, now_ns);
 	}

@@ -19,6 +19,7 @@
 #define DYSCO_SIM_LEGS_MAX  192
 #define DYSCO_SIM_INDEX_MAX 1024 /* places in the hash, a power of two, > 2 * 2 * legs */
 #define DYSCO_SIM_RULES_MAX 16
+#define DYSCO_SIM_ATTEMPTS  12		/* records, the unused one included */
 #define DYSCO_SIM_GRACE_NS  1000000000u /* how old a heartbeat may be, as in the bpf programs */
 
 /* One filter of the classifier: what libpcap does for real, in the few words the tests need. */
@@ -45,6 +46,7 @@ struct dysco_sim {
 	struct dysco_core_stats stats; /* what the bpf maps would count */
 	struct dysco_sim_rule rules[DYSCO_SIM_RULES_MAX];
 	struct dysco_lasting lasting;
+	struct dysco_attempt attempts[DYSCO_SIM_ATTEMPTS];
 	struct dysco_sim_place index[DYSCO_SIM_INDEX_MAX];
 	struct dysco_leg legs[DYSCO_SIM_LEGS_MAX];
 	struct dysco_leg_cold cold[DYSCO_SIM_LEGS_MAX];

@@ -75,6 +75,16 @@ static void table_unbind(struct dysco_table *table, const struct dysco_leg_key *
 	memset(&sim->index[hole], 0, sizeof(sim->index[hole]));
 }
 
+static void table_move(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot)
+{
+	struct dysco_sim *sim = (struct dysco_sim *)table;
+	struct dysco_sim_place *place = &sim->index[place_of(sim, key)];
+
+	if (place->slot != DYSCO_NO_SLOT) {
+		place->slot = slot;
+	}
+}
+
 static uint32_t table_find(struct dysco_table *table, const struct dysco_leg_key *key)
 {
 	struct dysco_sim *sim = (struct dysco_sim *)table;
@@ -85,6 +95,7 @@ static uint32_t table_find(struct dysco_table *table, const struct dysco_leg_key
 static const struct dysco_table_ops table_ops = {
     .bind = table_bind,
     .unbind = table_unbind,
+    .move = table_move,
     .find = table_find,
 };
 
@@ -94,6 +105,8 @@ void dysco_sim_rebind(struct dysco_sim *sim)
 	sim->table.legs = sim->legs;
 	sim->table.cold = sim->cold;
 	sim->table.lasting = &sim->lasting;
+	sim->table.attempts = sim->attempts;
+	sim->table.n_attempts = DYSCO_SIM_ATTEMPTS;
 }
 
 void dysco_sim_open(struct dysco_sim *sim, uint32_t capacity)

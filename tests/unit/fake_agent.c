@@ -67,7 +67,16 @@ static uint32_t find_slot(struct dysco_table *table, const struct dysco_leg_key 
 	return place ? place->slot : DYSCO_NO_SLOT;
 }
 
-static const struct dysco_table_ops table_ops = {bind_key, unbind_key, find_slot};
+static void move_key(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot)
+{
+	struct fake_key *place = find_key(of_table(table), key);
+
+	if (place) {
+		place->slot = slot;
+	}
+}
+
+static const struct dysco_table_ops table_ops = {bind_key, unbind_key, move_key, find_slot};
 
 /* ---- datapath ---- */
 
@@ -77,8 +86,11 @@ static int dp_open(struct dysco_datapath *dp, const char *path, uint32_t capacit
 
 	(void)path;
 	(void)capacity;
-	dp->table =
-	    (struct dysco_table){&table_ops, fake->legs, fake->cold, &fake->lasting, FAKE_LEGS};
+	dp->table = (struct dysco_table){.ops = &table_ops,
+					 .legs = fake->legs,
+					 .cold = fake->cold,
+					 .lasting = &fake->lasting,
+					 .capacity = FAKE_LEGS};
 	return 0;
 }
 

@@ -176,13 +176,13 @@ static void unknown_tlvs_are_skipped_unless_critical_or_repeated(void **state)
 
 	(void)state;
 	append(&d, 0, 0, 0);
-	append(&d, 8, 0xfe, 5);
+	append(&d, DYSCO_TLV_TYPES, 0xfe, 5);
 	append(&d, 255, 0, 1);
 	assert_result(&d, DYSCO_DECODE_OK);
 	append(&d, 255, 0, 1);
 	assert_malformed(&d);
 	d = draft_of(DYSCO_MSG_SYN, false);
-	append(&d, 8, DYSCO_TLV_CRITICAL, 5);
+	append(&d, DYSCO_TLV_TYPES, DYSCO_TLV_CRITICAL, 5);
 	assert_malformed(&d);
 }
 

@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The two anchors of a reconfiguration (docs/protocol.md 12.4 to 12.7): from the
+ * locked old path through the cuts to the new path alone, or back.
+ *
+ *   left   REQUESTING > SETTING_UP > PROVING > CUTTING > TWO_PATHS > DONE > RELEASING
+ *               \____________\__________\_________\> CANCELLING
+ *   right  REQUESTED > WAITING > READY > TWO_PATHS > DONE > FREED
+ */
+#include "core/reconfig.h"
+
+#include <string.h>
+
+/* ---- telling the other anchor ---- */
+
+static uint32_t control_of(const struct dysco_attempt *a)
+{
+	return a->role == DYSCO_PART_LEFT_ANCHOR ? a->to_right : a->to_left;
+}
+
+static void tell(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+		 enum dysco_message_type type, const struct dysco_msg_control *msg, bool both)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (both) {
+		dysco_ctl_along(core, out, a->new_slot, type, msg);
+	}
+	dysco_ctl_send(core, out, control_of(a), type, msg);
+}
+
+static void tell_plain(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+		       enum dysco_message_type type, uint16_t flags, bool both)
+{
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+
+	msg.attempt.flags = flags;
+	tell(core, out, index, type, &msg, both);
+}
+
+void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+
+	msg.subsession = old->wire_tuple;
+	msg.list = a->list;
+	msg.numbers.seq = old->offsets.seq_out;
+	msg.numbers.ts = old->offsets.ts_out;
+	dysco_ctl_send(core, out, a->to_right, DYSCO_MSG_LOCK, &msg);
+}
+
+static void tell_locked(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+
+	msg.numbers.seq = a->locked.seq_out;
+	msg.numbers.ts = a->locked.ts_out;
+	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_LOCKED, &msg);
+}
+
+static void tell_ready(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+
+	msg.numbers.seq = a->peer_isn;
+	msg.numbers.ts = a->isn;
+	dysco_new_path_ack(core, index, out); /* the opening ACK */
+	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_READY, &msg);
+}
+
+static void tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+		     uint16_t flags)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+
+	msg.attempt.flags = flags;
+	msg.numbers.seq = a->two.cut;
+	msg.numbers.base = a->isn + 1;
+	msg.numbers.edge = a->two.host_edge;
+	tell(core, out, index, DYSCO_MSG_CUT, &msg, true);
+}
+
+static void tell_done(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool seen = a->seen & DYSCO_ATTEMPT_PEER_DONE;
+
+	tell_plain(core, out, index, DYSCO_MSG_DONE, seen ? DYSCO_CONTROL_SEEN : 0, true);
+}
+
+/* ---- legs change their parts ---- */
+
+static void set_mode(struct dysco_core *core, uint32_t slot, enum dysco_leg_mode mode)
+{
+	__atomic_store_n(&dysco_leg_at(core, slot)->mode, (uint8_t)mode, __ATOMIC_RELEASE);
+}
+
+/* What comes late on it is dropped; its ports stay in quarantine. */
+static void bury(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
+{
+	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
+
+	cold->ended_ns = now_ns ? now_ns : 1;
+	cold->own_hops = 0;
+	cold->attempt = DYSCO_NO_ATTEMPT;
+	dysco_leg_at(core, slot)->partner = DYSCO_NO_SLOT;
+	dysco_leg_at(core, slot)->run[DYSCO_OUT].last_ns = now_ns;
+	set_mode(core, slot, DYSCO_MODE_DEAD);
+}
+
+/* The chain as this host knows it: what was before the anchors, the new path, what is behind it. */
+static void renew_list(struct dysco_address_list *list, const struct dysco_address_list *path)
+{
+	struct dysco_address_list fresh = {.next = list->next};
+	uint8_t rest = list->next;
+
+	for (uint8_t i = 0; i < list->next; i++) {
+		fresh.hops[fresh.count++] = list->hops[i];
+	}
+	for (uint8_t i = 0; i < path->count && fresh.count < DYSCO_HOPS_MAX; i++) {
+		fresh.hops[fresh.count++] = path->hops[i];
+	}
+	while (rest < list->count &&
+	       !dysco_addr_equal(&list->hops[rest].addr, &path->hops[path->count - 1].addr)) {
+		rest++;
+	}
+	for (rest++; rest < list->count && fresh.count < DYSCO_HOPS_MAX; rest++) {
+		fresh.hops[fresh.count++] = list->hops[rest];
+	}
+	*list = fresh;
+}
+
+static void take_over(struct dysco_core *core, uint64_t now_ns, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	struct dysco_leg *new = dysco_leg_at(core, a->new_slot);
+	struct dysco_leg_cold *cold = dysco_cold_at(core, a->new_slot);
+	uint32_t partner = old->partner;
+
+	for (int d = 0; d < 2; d++) {
+		new->run[d].packets += old->run[d].packets;
+		new->run[d].bytes += old->run[d].bytes;
+		old->run[d].packets = 0;
+		old->run[d].bytes = 0;
+	}
+	dysco_count_boxes(core, a->old_slot, -1);
+	dysco_leg_move(core, a->old_slot, a->new_slot);
+	new->partner = partner;
+	if (partner != DYSCO_NO_SLOT) {
+		dysco_leg_at(core, partner)->partner = a->new_slot;
+	}
+	if (a->role == DYSCO_PART_LEFT_ANCHOR) {
+		renew_list(&cold->list, &a->list);
+		cold->own_hops = (uint8_t)(a->list.count - 1);
+	}
+	set_mode(core, a->new_slot, DYSCO_MODE_FAST);
+	dysco_count_boxes(core, a->new_slot, 1);
+	bury(core, now_ns, a->old_slot);
+}
+
+static void give_up_new(struct dysco_core *core, uint64_t now_ns, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->new_slot != DYSCO_NO_SLOT) {
+		bury(core, now_ns, a->new_slot);
+		a->new_slot = DYSCO_NO_SLOT;
+	}
+	if (a->cut_made) {
+		dysco_relay_end(core, a, DYSCO_PATH_OLD);
+		set_mode(core, a->old_slot, DYSCO_MODE_FAST);
+		a->cut_made = 0;
+	}
+}
+
+/* ---- steps ---- */
+
+static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		       struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t slot = a->old_slot, kept = a->kept;
+
+	if (a->role == DYSCO_PART_LEFT_ANCHOR) {
+		dysco_event(out, DYSCO_EVENT_RECONFIG_FAILED, slot, (enum dysco_reason)a->reason);
+	}
+	give_up_new(core, now_ns, index);
+	dysco_nonce_over(core, a->nonce, false);
+	dysco_attempt_end(core, now_ns, index);
+	if (kept != DYSCO_NO_ATTEMPT) {
+		dysco_kept_refuse(core, out, now_ns, kept, DYSCO_NACK_BUSY);
+	}
+}
+
+static void end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	dysco_nonce_over(core, a->nonce, true);
+	dysco_attempt_end(core, now_ns, index);
+}
+
+void dysco_anchor_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			 enum dysco_nack reason, struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state >= DYSCO_ATTEMPT_TWO_PATHS || (a->seen & DYSCO_ATTEMPT_TAKEN)) {
+		return; /* there is no way back */
+	}
+	a->reason = (uint8_t)reason;
+	dysco_new_path_reset(core, index, out);
+	dysco_attempt_enter(core, now_ns, index, DYSCO_ATTEMPT_CANCELLING);
+	tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
+}
+
+/* L: cut, and tell it. R: the same, when L's cut is there. */
+static void make_cut(struct dysco_core *core, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	set_mode(core, a->old_slot, DYSCO_MODE_PUNT);
+	dysco_relay_begin(core, a);
+	a->cut_made = 1;
+}
+
+static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const uint8_t both = DYSCO_ATTEMPT_READY_IN | DYSCO_ATTEMPT_OPENED;
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+
+	if (a->state != DYSCO_ATTEMPT_PROVING || (a->seen & both) != both) {
+		return;
+	}
+	if (dysco_leg_is_over(old)) {
+		dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_CLOSING, w->out);
+		return;
+	}
+	make_cut(core, index);
+	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_CUTTING);
+	tell_cut(core, w->out, index, 0);
+}
+
+static void finish(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool left = a->role == DYSCO_PART_LEFT_ANCHOR;
+
+	dysco_relay_end(core, a, DYSCO_PATH_NEW);
+	take_over(core, w->now_ns, index);
+	dysco_event(w->out, DYSCO_EVENT_RECONFIGURED, a->new_slot, DYSCO_REASON_NONE);
+	if (left) {
+		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_RELEASING);
+		tell_plain(core, w->out, index, DYSCO_MSG_DONE, DYSCO_CONTROL_SEEN, false);
+		tell_plain(core, w->out, index, DYSCO_MSG_RELEASE, 0, true);
+	} else {
+		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_FREED);
+	}
+}
+
+/* After anything that may have completed a direction. */
+static void progress(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state == DYSCO_ATTEMPT_TWO_PATHS && dysco_two_done(&a->two)) {
+		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_DONE);
+		tell_done(core, w->out, index);
+	}
+	if (a->state == DYSCO_ATTEMPT_DONE && (a->seen & DYSCO_ATTEMPT_PEER_DONE)) {
+		finish(core, w, index);
+	}
+}
+
+/* ---- the left anchor's messages ---- */
+
+static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	uint32_t kept = a->kept;
+
+	if (a->state != DYSCO_ATTEMPT_REQUESTING) {
+		return;
+	}
+	a->kept = DYSCO_NO_ATTEMPT;
+	if (kept != DYSCO_NO_ATTEMPT) {
+		dysco_kept_refuse(core, mail->w->out, mail->w->now_ns, kept, DYSCO_NACK_BUSY);
+	}
+	a->offset_in = mail->msg.numbers.seq + old->offsets.seq_in;
+	a->ts_in = mail->msg.numbers.ts + old->offsets.ts_in;
+	if (dysco_leg_not_ready(old) != DYSCO_NACK_NONE ||
+	    !dysco_new_path_begin(core, mail->w->now_ns, index, mail->w->out)) {
+		dysco_anchor_cancel(core, mail->w->now_ns, index,
+				    dysco_leg_not_ready(old) ? dysco_leg_not_ready(old)
+							     : DYSCO_NACK_RESOURCES,
+				    mail->w->out);
+		return;
+	}
+	dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_SETTING_UP);
+}
+
+static void left_refused(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t kept = a->kept;
+	uint8_t reason = mail->msg.attempt.reason;
+
+	switch (a->state) {
+	case DYSCO_ATTEMPT_REQUESTING:
+		a->reason = reason;
+		a->kept = DYSCO_NO_ATTEMPT;
+		end_failed(core, mail->w->now_ns, index, mail->w->out);
+		if (kept != DYSCO_NO_ATTEMPT) {
+			dysco_kept_resume(core, mail->w, kept);
+		}
+		break;
+	case DYSCO_ATTEMPT_SETTING_UP:
+	case DYSCO_ATTEMPT_PROVING:
+	case DYSCO_ATTEMPT_CUTTING:
+		dysco_anchor_cancel(core, mail->w->now_ns, index, (enum dysco_nack)reason,
+				    mail->w->out);
+		break;
+	case DYSCO_ATTEMPT_CANCELLING:
+		if (reason == DYSCO_NACK_EXPIRED) {
+			end_failed(core, mail->w->now_ns, index, mail->w->out);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static void left_ready(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state != DYSCO_ATTEMPT_PROVING) {
+		return;
+	}
+	if (mail->msg.numbers.seq != a->isn || mail->msg.numbers.ts != a->peer_isn) {
+		dysco_anchor_cancel(core, mail->w->now_ns, index, DYSCO_NACK_RENUMBERED,
+				    mail->w->out);
+		return;
+	}
+	a->seen |= DYSCO_ATTEMPT_READY_IN;
+	maybe_cut(core, mail->w, index);
+}
+
+/* A plain CUT says nothing to one who has cancelled: it may be older than the CANCEL. */
+static void left_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool refused = mail->msg.attempt.flags & DYSCO_CONTROL_REFUSED;
+
+	if (a->state == DYSCO_ATTEMPT_CUTTING ||
+	    (a->state == DYSCO_ATTEMPT_CANCELLING && a->cut_made && refused)) {
+		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
+		a->seen |= DYSCO_ATTEMPT_PEER_CUT | DYSCO_ATTEMPT_CUT_SEEN;
+		a->reason = DYSCO_NACK_NONE;
+		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
+	}
+	if (a->seen & DYSCO_ATTEMPT_PEER_CUT) {
+		tell_cut(core, mail->w->out, index, DYSCO_CONTROL_SEEN);
+		progress(core, mail->w, index);
+	}
+}
+
+static void peer_done(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state < DYSCO_ATTEMPT_TWO_PATHS || !(a->seen & DYSCO_ATTEMPT_PEER_CUT)) {
+		return;
+	}
+	a->seen |= DYSCO_ATTEMPT_PEER_DONE | DYSCO_ATTEMPT_CUT_SEEN;
+	if (a->state == DYSCO_ATTEMPT_RELEASING || a->state == DYSCO_ATTEMPT_FREED) {
+		if (!(mail->msg.attempt.flags & DYSCO_CONTROL_SEEN)) {
+			tell_done(core, mail->w->out, index);
+		}
+		return;
+	}
+	if (a->state == DYSCO_ATTEMPT_DONE && !(mail->msg.attempt.flags & DYSCO_CONTROL_SEEN)) {
+		tell_done(core, mail->w->out, index);
+	}
+	progress(core, mail->w, index);
+}
+
+void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	dysco_attempt_heard(core, mail->w->now_ns, index);
+	switch (mail->type) {
+	case DYSCO_MSG_LOCKED:
+		left_locked(core, mail, index);
+		break;
+	case DYSCO_MSG_NACK:
+		left_refused(core, mail, index);
+		break;
+	case DYSCO_MSG_CANCELLED:
+		if (a->state == DYSCO_ATTEMPT_CANCELLING) {
+			end_failed(core, mail->w->now_ns, index, mail->w->out);
+		}
+		break;
+	case DYSCO_MSG_READY:
+		left_ready(core, mail, index);
+		break;
+	case DYSCO_MSG_CUT:
+		left_cut(core, mail, index);
+		break;
+	case DYSCO_MSG_DONE:
+		peer_done(core, mail, index);
+		break;
+	case DYSCO_MSG_RELEASED:
+		if (a->state == DYSCO_ATTEMPT_RELEASING) {
+			end_completed(core, mail->w->now_ns, index);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- the right anchor's messages ---- */
+
+void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *mail, uint32_t left)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, left);
+	struct dysco_leg_cold *cold = dysco_cold_at(core, left);
+	enum dysco_nack reason =
+	    cold->attempt != DYSCO_NO_ATTEMPT ? DYSCO_NACK_BUSY : dysco_leg_not_ready(leg);
+	uint32_t index = DYSCO_NO_ATTEMPT;
+	struct dysco_attempt *a;
+
+	if (reason == DYSCO_NACK_NONE) {
+		index = dysco_attempt_make(core, DYSCO_PART_RIGHT_ANCHOR, mail->host, &mail->msg);
+		reason = DYSCO_NACK_RESOURCES;
+	}
+	if (index == DYSCO_NO_ATTEMPT) {
+		dysco_nonce_over(core, mail->msg.attempt.nonce, false);
+		dysco_reply(core, mail, DYSCO_MSG_NACK, reason, 0);
+		return;
+	}
+	a = dysco_attempt_at(core, index);
+	a->old_slot = left;
+	a->to_left = mail->via;
+	a->started_ns = mail->w->now_ns;
+	a->offset_in = mail->msg.numbers.seq + leg->offsets.seq_in;
+	a->ts_in = mail->msg.numbers.ts + leg->offsets.ts_in;
+	a->locked = leg->offsets;
+	cold->attempt = index;
+	dysco_cold_at(core, mail->via)->attempt = index;
+	dysco_cold_at(core, mail->via)->ended_ns = 0;
+	dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_REQUESTED);
+	dysco_attempt_heard(core, mail->w->now_ns, index);
+	tell_locked(core, mail->w->out, index);
+}
+
+static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state == DYSCO_ATTEMPT_WAITING || a->state == DYSCO_ATTEMPT_READY) {
+		if (mail->msg.numbers.base != a->peer_isn + 1) {
+			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_RENUMBERED, 0);
+			return;
+		}
+		make_cut(core, index);
+		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
+		a->seen |= DYSCO_ATTEMPT_PEER_CUT;
+		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
+	}
+	if (mail->msg.attempt.flags & DYSCO_CONTROL_SEEN) {
+		a->seen |= DYSCO_ATTEMPT_CUT_SEEN;
+	} else if (a->seen & DYSCO_ATTEMPT_PEER_CUT) {
+		tell_cut(core, mail->w->out, index, DYSCO_CONTROL_SEEN);
+	}
+	progress(core, mail->w, index);
+}
+
+/* Only R can undo the cuts: it alone knows whether anything was taken from the new path. */
+static void right_cancel(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state == DYSCO_ATTEMPT_FREED || (a->seen & DYSCO_ATTEMPT_TAKEN) ||
+	    (a->seen & DYSCO_ATTEMPT_CUT_SEEN)) {
+		a->seen |= DYSCO_ATTEMPT_TAKEN; /* refused once, refused for ever */
+		tell_cut(core, mail->w->out, index, DYSCO_CONTROL_SEEN | DYSCO_CONTROL_REFUSED);
+		return;
+	}
+	dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
+	end_failed(core, mail->w->now_ns, index, mail->w->out);
+}
+
+static void right_release(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state == DYSCO_ATTEMPT_DONE) {
+		a->seen |= DYSCO_ATTEMPT_PEER_DONE;
+		finish(core, mail->w, index);
+	}
+	if (a->state == DYSCO_ATTEMPT_FREED) {
+		tell_plain(core, mail->w->out, index, DYSCO_MSG_RELEASED, 0, false);
+		end_completed(core, mail->w->now_ns, index);
+	}
+}
+
+void dysco_right_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	dysco_attempt_heard(core, mail->w->now_ns, index);
+	switch (mail->type) {
+	case DYSCO_MSG_LOCK:
+		a->to_left = mail->via;
+		tell_locked(core, mail->w->out, index);
+		break;
+	case DYSCO_MSG_CUT:
+		right_cut(core, mail, index);
+		break;
+	case DYSCO_MSG_DONE:
+		peer_done(core, mail, index);
+		break;
+	case DYSCO_MSG_CANCEL:
+		right_cancel(core, mail, index);
+		break;
+	case DYSCO_MSG_RELEASE:
+		right_release(core, mail, index);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- packets ---- */
+
+static void ends_here(struct dysco_work *w, uint32_t slot)
+{
+	dysco_act(w->out, DYSCO_ACT_DROP, slot);
+}
+
+/* SYN-ACK, opening ACK, RST: before there are two paths. */
+static void left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool acks_syn = (w->p.flags & DYSCO_TCP_ACK) && w->p.ack == a->isn + 1;
+
+	if (w->p.flags & DYSCO_TCP_RST) {
+		if (acks_syn || w->p.seq == a->peer_isn + 1) {
+			dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_NEW_PATH, w->out);
+		}
+		return;
+	}
+	if (!acks_syn) {
+		return;
+	}
+	if (w->p.flags & DYSCO_TCP_SYN) {
+		if (a->state == DYSCO_ATTEMPT_SETTING_UP) {
+			a->peer_isn = w->p.seq;
+			a->peer_ts =
+			    dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
+			dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_PROVING);
+		}
+		if (w->p.seq == a->peer_isn) {
+			dysco_new_path_ack(core, index, w->out);
+		}
+	} else if (a->state == DYSCO_ATTEMPT_PROVING && w->p.seq == a->peer_isn + 1) {
+		a->seen |= DYSCO_ATTEMPT_OPENED;
+		maybe_cut(core, w, index);
+	}
+}
+
+static void right_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+
+	if (w->p.flags & DYSCO_TCP_RST) {
+		if (w->p.seq == a->peer_isn + 1 && a->state != DYSCO_ATTEMPT_REQUESTED) {
+			msg.attempt.reason = DYSCO_NACK_NEW_PATH;
+			dysco_ctl_send(core, w->out, a->to_left, DYSCO_MSG_NACK, &msg);
+		}
+		return;
+	}
+	if ((w->p.flags & DYSCO_TCP_SYN) || w->p.ack != a->isn + 1) {
+		return;
+	}
+	if (a->state == DYSCO_ATTEMPT_WAITING) {
+		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_READY);
+	}
+	tell_ready(core, w->out, index);
+}
+
+static void new_leg_packet(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state == DYSCO_ATTEMPT_TWO_PATHS || a->state == DYSCO_ATTEMPT_DONE) {
+		if ((w->p.flags & DYSCO_TCP_SYN) && a->role == DYSCO_PART_LEFT_ANCHOR) {
+			ends_here(w, a->new_slot);
+			dysco_new_path_ack(core, index, w->out);
+			return;
+		}
+		dysco_relay_in(core, w, a, DYSCO_PATH_NEW);
+		return;
+	}
+	ends_here(w, a->new_slot);
+	if (a->role == DYSCO_PART_RIGHT_ANCHOR) {
+		right_handshake(core, w, index);
+	} else if (a->state == DYSCO_ATTEMPT_SETTING_UP || a->state == DYSCO_ATTEMPT_PROVING) {
+		left_handshake(core, w, index);
+	} else if (a->state == DYSCO_ATTEMPT_CUTTING && (w->p.flags & DYSCO_TCP_SYN)) {
+		dysco_new_path_ack(core, index, w->out);
+	}
+}
+
+/* A RST has ended the session in two paths: both legs are what it left behind. */
+static void session_reset(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t old = a->old_slot, new = a->new_slot;
+
+	a->reason = DYSCO_NACK_CLOSING;
+	dysco_nonce_over(core, a->nonce, false);
+	dysco_event(w->out, DYSCO_EVENT_RECONFIG_FAILED, old, (enum dysco_reason)a->reason);
+	set_mode(core, old, DYSCO_MODE_FAST);
+	dysco_attempt_end(core, w->now_ns, index);
+	bury(core, w->now_ns, new);
+}
+
+void dysco_anchor_packet(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+			 uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (slot == a->new_slot) {
+		new_leg_packet(core, w, index);
+	} else if (w->in->direction == DYSCO_OUT) {
+		dysco_relay_out(core, w, a);
+	} else {
+		dysco_relay_in(core, w, a, DYSCO_PATH_OLD);
+	}
+	if (a->role == DYSCO_PART_NONE) {
+		return;
+	}
+	if (a->two.reset && dysco_attempt_is_two_paths(a)) {
+		session_reset(core, w, index);
+		return;
+	}
+	progress(core, w, index);
+}
+
+/* ---- timers ---- */
+
+static void repeat_left(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	switch (a->state) {
+	case DYSCO_ATTEMPT_REQUESTING:
+		dysco_anchor_lock(core, index, out);
+		break;
+	case DYSCO_ATTEMPT_SETTING_UP:
+		dysco_new_path_syn(core, index, out);
+		break;
+	case DYSCO_ATTEMPT_PROVING:
+		dysco_new_path_ack(core, index, out);
+		break;
+	case DYSCO_ATTEMPT_CUTTING:
+		tell_cut(core, out, index, 0);
+		break;
+	case DYSCO_ATTEMPT_TWO_PATHS:
+		dysco_anchor_lock(core, index, out); /* the lease */
+		a->next_ns = now_ns + DYSCO_RENEW_NS;
+		break;
+	case DYSCO_ATTEMPT_DONE:
+		tell_done(core, out, index);
+		break;
+	case DYSCO_ATTEMPT_RELEASING:
+		tell_plain(core, out, index, DYSCO_MSG_RELEASE, 0, true);
+		break;
+	default:
+		tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
+		break;
+	}
+}
+
+static void left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			   struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	switch (a->state) {
+	case DYSCO_ATTEMPT_REQUESTING:
+		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_TIMEOUT, out);
+		break;
+	case DYSCO_ATTEMPT_SETTING_UP:
+	case DYSCO_ATTEMPT_PROVING:
+	case DYSCO_ATTEMPT_CUTTING:
+		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_NEW_PATH, out);
+		break;
+	case DYSCO_ATTEMPT_RELEASING:
+		end_completed(core, now_ns, index);
+		break;
+	case DYSCO_ATTEMPT_CANCELLING:
+		if (!a->cut_made) {
+			end_failed(core, now_ns, index, out);
+			break;
+		}
+		repeat_left(core, now_ns, index, out); /* only R can say what has become of it */
+		break;
+	default:
+		repeat_left(core, now_ns, index, out);
+		break;
+	}
+}
+
+static void right_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		      struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool lapsed = now_ns >= a->lease_ns;
+
+	switch (a->state) {
+	case DYSCO_ATTEMPT_WAITING:
+	case DYSCO_ATTEMPT_REQUESTED:
+	case DYSCO_ATTEMPT_READY:
+		if (lapsed) {
+			dysco_new_path_reset(core, index, out);
+			end_failed(core, now_ns, index, out);
+		} else if (a->state == DYSCO_ATTEMPT_WAITING) {
+			dysco_new_path_syn(core, index, out);
+		} else if (a->state == DYSCO_ATTEMPT_READY) {
+			tell_ready(core, out, index);
+		}
+		break;
+	case DYSCO_ATTEMPT_TWO_PATHS:
+		if (!(a->seen & DYSCO_ATTEMPT_CUT_SEEN)) {
+			tell_cut(core, out, index, DYSCO_CONTROL_SEEN);
+		}
+		break;
+	case DYSCO_ATTEMPT_DONE:
+		tell_done(core, out, index);
+		break;
+	default:
+		if (lapsed) {
+			end_completed(core, now_ns, index);
+		}
+		break;
+	}
+}
+
+static uint64_t back_off(uint8_t tries)
+{
+	uint64_t wait = DYSCO_RETRY_FIRST_NS << (tries < 3 ? tries : 3);
+
+	return wait < DYSCO_RETRY_MAX_NS ? wait : DYSCO_RETRY_MAX_NS;
+}
+
+void dysco_anchor_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		      struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool before_cut = a->role == DYSCO_PART_LEFT_ANCHOR && a->state < DYSCO_ATTEMPT_CUTTING;
+
+	a->tries = (uint8_t)(a->tries + (a->tries < UINT8_MAX));
+	a->next_ns = now_ns + back_off(a->tries);
+	if (a->role == DYSCO_PART_RIGHT_ANCHOR) {
+		right_due(core, now_ns, index, out);
+	} else if (before_cut && dysco_leg_is_over(dysco_leg_at(core, a->old_slot))) {
+		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_CLOSING, out);
+	} else if (a->tries > DYSCO_TRIES_MAX) {
+		left_too_often(core, now_ns, index, out);
+	} else {
+		repeat_left(core, now_ns, index, out);
+	}
+}

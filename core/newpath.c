@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The handshake of a new path (docs/protocol.md 12.4): a TCP handshake of the
+ * anchors' agents, with the options that the session has, so that the boxes on
+ * the way see a connection that begins, with plausible numbers.
+ */
+#include "core/reconfig.h"
+
+#include <string.h>
+
+#define OPTIONS_MAX   24
+#define OPT_MSS	      2
+#define OPT_WSCALE    3
+#define OPT_SACK      4
+#define OPT_TIMESTAMP 8
+
+bool dysco_leg_has_timestamps(const struct dysco_leg *leg)
+{
+	return leg->options[DYSCO_OUT].flags & leg->options[DYSCO_IN].flags & DYSCO_SYN_TS;
+}
+
+uint32_t dysco_packet_tsval(const struct dysco_packet *p, const uint8_t *data, const uint8_t *end)
+{
+	struct dysco_leg noted = {0};
+	struct dysco_packet as_syn = *p;
+
+	as_syn.flags |= DYSCO_TCP_SYN;
+	dysco_step_note_syn(&noted, &as_syn, data, end, DYSCO_OUT);
+	return noted.ts_first;
+}
+
+/* ---- segments of our own, with options ---- */
+
+static size_t put_timestamp(uint8_t *at, uint32_t tsval, uint32_t tsecr)
+{
+	at[0] = 1; /* no-operation, to align what follows */
+	at[1] = 1;
+	at[2] = OPT_TIMESTAMP;
+	at[3] = 10;
+	dysco_put32(at + 4, tsval);
+	dysco_put32(at + 8, tsecr);
+	return 12;
+}
+
+/* Of a SYN or SYN-ACK; a multiple of 4. */
+static size_t put_syn_options(uint8_t *at, const struct dysco_syn_options *o)
+{
+	size_t n = 0;
+
+	if (o->mss) {
+		at[n++] = OPT_MSS;
+		at[n++] = 4;
+		dysco_put16(at + n, o->mss);
+		n += 2;
+	}
+	if (o->wscale != DYSCO_NO_WSCALE) {
+		at[n++] = 1;
+		at[n++] = OPT_WSCALE;
+		at[n++] = 3;
+		at[n++] = o->wscale;
+	}
+	if (o->flags & DYSCO_SYN_SACK) {
+		at[n++] = 1;
+		at[n++] = 1;
+		at[n++] = OPT_SACK;
+		at[n++] = 2;
+	}
+	return n;
+}
+
+/* A segment on the new leg: its options go in as the first bytes behind the fixed header. */
+static void emit(struct dysco_core *core, struct dysco_actions *out, uint32_t index, uint8_t flags,
+		 uint32_t seq, uint32_t ack, const uint8_t *message, size_t bytes)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *leg = dysco_leg_at(core, a->new_slot);
+	uint8_t rest[OPTIONS_MAX + 4 + DYSCO_MESSAGE_MAX];
+	bool syn = flags & DYSCO_TCP_SYN, syn_ack = syn && (flags & DYSCO_TCP_ACK);
+	size_t n = 0;
+
+	if (syn) {
+		struct dysco_syn_options o = leg->options[DYSCO_OUT];
+
+		/* A SYN-ACK offers only what the SYN did (RFC 7323 2.2, RFC 2018 2). */
+		if (syn_ack && leg->options[DYSCO_IN].wscale == DYSCO_NO_WSCALE) {
+			o.wscale = DYSCO_NO_WSCALE;
+		}
+		o.flags &= syn_ack ? leg->options[DYSCO_IN].flags : 0xff;
+		n = put_syn_options(rest, &o);
+	}
+	if (dysco_leg_has_timestamps(leg)) {
+		n += put_timestamp(rest + n, leg->ts_first,
+				   (flags & DYSCO_TCP_ACK) ? a->peer_ts : 0);
+	}
+	if (bytes) {
+		memcpy(rest + n, message, bytes);
+	}
+	dysco_emit_tcp(core, out, a->new_slot, flags, seq, ack, rest, n, n + bytes);
+}
+
+void dysco_new_path_syn(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *leg = dysco_leg_at(core, a->new_slot);
+	const struct dysco_leg_cold *cold = dysco_cold_at(core, a->new_slot);
+	struct dysco_msg_syn msg = {.id = a->id,
+				    .session = cold->session,
+				    .subsession = leg->wire_tuple,
+				    .list = a->list,
+				    .attempt = dysco_attempt_name_of(core, index)};
+	struct dysco_header hdr = {.type = DYSCO_MSG_SYN};
+	uint8_t message[DYSCO_MESSAGE_MAX];
+	const struct dysco_key *key;
+
+	if (a->role == DYSCO_PART_RIGHT_ANCHOR) {
+		emit(core, out, index, DYSCO_TCP_SYN | DYSCO_TCP_ACK, a->isn, a->peer_isn + 1, NULL,
+		     0);
+		return;
+	}
+	key = dysco_sign(core, &hdr);
+	emit(core, out, index, DYSCO_TCP_SYN, a->isn, 0, message,
+	     dysco_message_write_syn(message, &hdr, &msg, key));
+}
+
+void dysco_new_path_ack(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	emit(core, out, index, DYSCO_TCP_ACK, a->isn + 1, a->peer_isn + 1, NULL, 0);
+}
+
+void dysco_new_path_reset(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->new_slot != DYSCO_NO_SLOT) {
+		dysco_emit_tcp(core, out, a->new_slot, DYSCO_TCP_RST | DYSCO_TCP_ACK, a->isn + 1,
+			       a->peer_isn + 1, NULL, 0, 0);
+	}
+}
+
+/* ---- the anchors' new legs ---- */
+
+/*
+ * Beside the old leg: the host side is shared, so the OUT key stays with the old
+ * leg until the new one takes over. Numbers begin with what the host has sent.
+ */
+static uint32_t make_leg(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			 const struct dysco_tuple *wire)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t slot =
+	    dysco_legs_available(core, 1) ? dysco_leg_alloc(core) : (uint32_t)DYSCO_NO_SLOT;
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	if (slot == DYSCO_NO_SLOT) {
+		return slot;
+	}
+	leg->role = old->role;
+	leg->host = old->host;
+	leg->attachment = old->attachment;
+	leg->created_ns = now_ns;
+	leg->host_tuple = old->host_tuple;
+	leg->wire_tuple = *wire;
+	memcpy(leg->options, old->options, sizeof(leg->options));
+	leg->ts_first = old->ts_first;
+	leg->run[DYSCO_OUT].window = old->run[DYSCO_OUT].window;
+	*dysco_cold_at(core, slot) = *dysco_cold_at(core, a->old_slot);
+	dysco_cold_at(core, slot)->own_hops = 0;
+	dysco_cold_at(core, slot)->attempt = index;
+	if (dysco_leg_bind(core, slot, DYSCO_IN) != 0) {
+		dysco_leg_free(core, slot);
+		return DYSCO_NO_SLOT;
+	}
+	__atomic_store_n(&leg->mode, DYSCO_MODE_PUNT, __ATOMIC_RELEASE);
+	return slot;
+}
+
+bool dysco_new_path_begin(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			  struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	struct dysco_tuple wire = old->wire_tuple;
+
+	wire.dst = a->list.hops[0].addr;
+	if (!dysco_ports_choose(core, a->host, &wire)) {
+		return false;
+	}
+	a->new_slot = make_leg(core, now_ns, index, &wire);
+	if (a->new_slot == DYSCO_NO_SLOT) {
+		return false;
+	}
+	a->isn = old->run[DYSCO_OUT].seq_end - 1;
+	dysco_new_path_syn(core, index, out);
+	return true;
+}
+
+/* ---- a SYN of a new path arrives ---- */
+
+static void refuse_syn(struct dysco_core *core, struct dysco_work *w)
+{
+	struct dysco_tuple to = dysco_tuple_reverse(&w->p.tuple);
+
+	dysco_act(w->out, DYSCO_ACT_DROP, DYSCO_NO_SLOT)->reason = DYSCO_REASON_CONTROL;
+	core->stats.drops[DYSCO_REASON_CONTROL]++;
+	dysco_emit_reset(w, &to, 0, dysco_step_seq_end(&w->p));
+}
+
+static void answer_syn(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	dysco_act(w->out, DYSCO_ACT_DROP, DYSCO_NO_SLOT); /* it ends here */
+	dysco_attempt_heard(core, w->now_ns, index);
+	dysco_new_path_syn(core, index, w->out);
+}
+
+static bool anchor_waits(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	struct dysco_tuple wire = dysco_tuple_reverse(&w->p.tuple);
+
+	a->new_slot = make_leg(core, w->now_ns, index, &wire);
+	if (a->new_slot == DYSCO_NO_SLOT) {
+		return false;
+	}
+	a->isn = old->run[DYSCO_OUT].seq_end - 1;
+	a->peer_isn = w->p.seq;
+	a->peer_ts = dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
+	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_WAITING);
+	return true;
+}
+
+/* At the right anchor; false: refused. */
+static bool anchor_syn(struct dysco_core *core, struct dysco_work *w, uint32_t index, uint32_t slot)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state == DYSCO_ATTEMPT_REQUESTED && slot == DYSCO_NO_SLOT) {
+		return anchor_waits(core, w, index);
+	}
+	return slot != DYSCO_NO_SLOT && slot == a->new_slot &&
+	       (a->state == DYSCO_ATTEMPT_WAITING || a->state == DYSCO_ATTEMPT_READY) &&
+	       w->p.seq == a->peer_isn;
+}
+
+/* A host that has the session already cannot be a box of its new path. */
+static bool has_session(const struct dysco_core *core, uint16_t host,
+			const struct dysco_msg_syn *msg)
+{
+	struct dysco_msg_control of = {.id = msg->id};
+	uint32_t slot = dysco_leg_of_session(core, host, &of);
+
+	return slot != DYSCO_NO_SLOT;
+}
+
+bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
+			    const struct dysco_msg_syn *msg, uint32_t slot)
+{
+	uint32_t index = dysco_attempt_find(core, w->in->host, msg->attempt.nonce);
+	uint8_t role = index ? dysco_attempt_at(core, index)->role : (uint8_t)DYSCO_PART_NONE;
+
+	if (role == DYSCO_PART_RIGHT_ANCHOR) {
+		if (anchor_syn(core, w, index, slot)) {
+			answer_syn(core, w, index);
+		} else {
+			refuse_syn(core, w);
+		}
+		return true;
+	}
+	if (role == DYSCO_PART_INSERTED) {
+		return false; /* once more: delivered again like any SYN */
+	}
+	if (index != DYSCO_NO_ATTEMPT || slot != DYSCO_NO_SLOT ||
+	    msg->list.next + 1 == msg->list.count ||
+	    dysco_nonce_fate(core, msg->attempt.nonce) != DYSCO_NONCE_UNKNOWN ||
+	    has_session(core, w->in->host, msg)) {
+		refuse_syn(core, w);
+		return true;
+	}
+	return false;
+}
+
+void dysco_new_path_joined(struct dysco_core *core, struct dysco_work *w,
+			   const struct dysco_msg_syn *msg, uint32_t left)
+{
+	struct dysco_msg_control of = {.id = msg->id, .attempt = msg->attempt, .list = msg->list};
+	uint32_t right = dysco_leg_at(core, left)->partner;
+	uint32_t index = dysco_attempt_make(core, DYSCO_PART_INSERTED, w->in->host, &of);
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (index == DYSCO_NO_ATTEMPT || right == DYSCO_NO_SLOT) {
+		return; /* it begins unlocked, then; anchors refuse what must not be */
+	}
+	a->left_slot = left;
+	a->old_slot = right;
+	dysco_cold_at(core, right)->attempt = index;
+	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_LOCKED);
+	dysco_attempt_heard(core, w->now_ns, index);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of reconfiguration share (docs/protocol.md 12). One file a concept:
+ *
+ *   attempt.c  records, nonces that are over     newpath.c  SYN, SYN-ACK, ACKs of the new path
+ *   control.c  control sessions                  anchor.c   states of the two anchors
+ *   lock.c     locks between the anchors         relay.c    packets of a session in two paths
+ *   reconfig.c commands, messages and timers to whom they concern
+ */
+#ifndef DYSCO_CORE_RECONFIG_H
+#define DYSCO_CORE_RECONFIG_H
+
+#include "core/internal.h"
+
+#define DYSCO_RETRY_FIRST_NS (DYSCO_NS_PER_S / 4)
+#define DYSCO_RETRY_MAX_NS   (2 * DYSCO_NS_PER_S)
+#define DYSCO_TRIES_MAX	     8
+#define DYSCO_LEASE_NS	     (30 * DYSCO_NS_PER_S)
+#define DYSCO_RENEW_NS	     (10 * DYSCO_NS_PER_S)
+
+/* A message of an attempt that came in. */
+struct dysco_mail {
+	struct dysco_work *w;
+	uint32_t via; /* the control leg, or the leg of the new path, that it came by */
+	uint16_t host;
+	uint8_t type;  /* enum dysco_message_type */
+	bool new_path; /* by a control segment on the new path */
+	struct dysco_msg_control msg;
+};
+
+/* ---- attempt.c ---- */
+DYSCO_INLINE struct dysco_attempt *dysco_attempt_at(const struct dysco_core *core, uint32_t index)
+{
+	return &core->table->attempts[index];
+}
+/* Of this message; DYSCO_NO_ATTEMPT: no room. */
+uint32_t dysco_attempt_make(struct dysco_core *core, enum dysco_attempt_role role, uint16_t host,
+			    const struct dysco_msg_control *msg);
+void dysco_attempt_enter(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			 enum dysco_attempt_state state);
+/* Its lease begins anew. */
+void dysco_attempt_heard(struct dysco_core *core, uint64_t now_ns, uint32_t index);
+uint32_t dysco_attempt_find(const struct dysco_core *core, uint16_t host, uint64_t nonce);
+void dysco_attempt_end(struct dysco_core *core, uint64_t now_ns, uint32_t index);
+enum dysco_nonce_fate { DYSCO_NONCE_UNKNOWN = 0, DYSCO_NONCE_FAILED, DYSCO_NONCE_COMPLETED };
+void dysco_nonce_over(struct dysco_core *core, uint64_t nonce, bool completed);
+enum dysco_nonce_fate dysco_nonce_fate(const struct dysco_core *core, uint64_t nonce);
+/* An empty message of the attempt. */
+struct dysco_msg_control dysco_attempt_message(const struct dysco_core *core, uint32_t index);
+
+/* ---- control.c ---- */
+/* A control session beside the subsession of a leg; its slot, DYSCO_NO_SLOT: no room. */
+uint32_t dysco_ctl_open(struct dysco_core *core, uint64_t now_ns, uint32_t session_slot,
+			    uint32_t index);
+/* Sends on it: as SYN, SYN-ACK or data, whatever it is ready for. */
+void dysco_ctl_send(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+			enum dysco_message_type type, const struct dysco_msg_control *msg);
+/* The attempt is over; the session lingers. */
+void dysco_ctl_close(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint32_t index);
+/* A SYN with a message of reconfiguration; slot: the leg of its five-tuple, if there is one. */
+void dysco_ctl_syn_arrived(struct dysco_core *core, struct dysco_work *w,
+			       const struct dysco_header *hdr, uint32_t slot);
+void dysco_ctl_segment_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
+/* The leg of this session at a host: of the message's subsession, or any. */
+uint32_t dysco_leg_of_session(const struct dysco_core *core, uint16_t host,
+			      const struct dysco_msg_control *msg);
+/* As a control segment on a leg of the new path. */
+void dysco_ctl_along(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+			 enum dysco_message_type type, const struct dysco_msg_control *msg);
+
+/* ---- lock.c ---- */
+/* A LOCK that is new to this host. */
+void dysco_lock_requested(struct dysco_core *core, const struct dysco_mail *mail);
+void dysco_between_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+void dysco_kept_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+/* The request that waits for this one is looked at again. */
+void dysco_kept_resume(struct dysco_core *core, struct dysco_work *w, uint32_t kept);
+void dysco_kept_refuse(struct dysco_core *core, struct dysco_actions *out, uint64_t now_ns,
+		       uint32_t kept, enum dysco_nack reason);
+void dysco_lease_over(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		      struct dysco_actions *out);
+/* Why a session cannot be reconfigured at this leg now. */
+enum dysco_nack dysco_leg_not_ready(const struct dysco_leg *leg);
+
+/* ---- newpath.c ---- */
+/* L: makes the new leg and sends the SYN; false: no room. */
+bool dysco_new_path_begin(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			  struct dysco_actions *out);
+/* Sends again what the state asks for: SYN (L), SYN-ACK (R), ACK (both). */
+void dysco_new_path_syn(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
+void dysco_new_path_ack(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
+void dysco_new_path_reset(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
+/* A SYN of a new path arrived at a host; true: dealt with (R, or refused). */
+bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
+			    const struct dysco_msg_syn *msg, uint32_t slot);
+/* A box's legs on a new path were made: they begin locked (docs/protocol.md 12.4). */
+void dysco_new_path_joined(struct dysco_core *core, struct dysco_work *w,
+			   const struct dysco_msg_syn *msg, uint32_t left);
+
+/* ---- anchor.c ---- */
+void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *mail, uint32_t left);
+void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+void dysco_right_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+/* A packet on the new leg of an anchor, or on its old one in two paths. */
+void dysco_anchor_packet(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+			 uint32_t index);
+void dysco_anchor_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		      struct dysco_actions *out);
+/* L: sends LOCK, again or for the first time. */
+void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
+void dysco_anchor_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			 enum dysco_nack reason, struct dysco_actions *out);
+
+/* ---- reconfig.c ---- */
+void dysco_mail_arrived(struct dysco_core *core, const struct dysco_mail *mail);
+/* Answers with an empty message of the same attempt. */
+void dysco_reply(struct dysco_core *core, const struct dysco_mail *mail,
+		 enum dysco_message_type type, enum dysco_nack reason, uint16_t flags);
+bool dysco_attempt_is_two_paths(const struct dysco_attempt *a);
+bool dysco_attempt_is_anchor(const struct dysco_core *core, uint32_t index);
+/* The session negotiated timestamps. */
+bool dysco_leg_has_timestamps(const struct dysco_leg *leg);
+/* TSval of a packet, 0: it has none. */
+uint32_t dysco_packet_tsval(const struct dysco_packet *p, const uint8_t *data, const uint8_t *end);
+
+#endif
