@@ -196,8 +196,10 @@ class AtRunTime(Case):
 class Detached(Case):
     """An attachment goes while sessions live: they are reset first."""
 
-    def setUp(self):
-        self.net = self.lab(STAR + COUNTERS + "agent a node r\n" + BOX + "".join(attach("a", "port", host, host) for host in HOSTS) + "dysco a " + POLICY)
+    def up(self, mode):
+        where = {"port": lambda host: (host, host), "nic": lambda host: ("eth0", host, host)}[mode]
+        text = "".join(attach("a", mode, *where(host)) for host in HOSTS)
+        self.net = self.lab(STAR + COUNTERS + "agent a node r\n" + BOX + text + "dysco a " + POLICY)
 
     @contextlib.contextmanager
     def pair(self, version):
@@ -210,13 +212,20 @@ class Detached(Case):
             with self.assertRaises(ConnectionResetError):
                 end.recv(1)
 
-    def test_both_ends_are_reset(self):
+    def both_ends_are_reset(self, mode, interface):
+        self.up(mode)
         for version in (4, 6):
             for host in HOSTS:
                 with self.subTest(ip=version, host=host), self.pair(version) as pair:
-                    self.assertEqual(self.net.ask("a", f"detach {host}"), {"ended": 1})
+                    self.assertEqual(self.net.ask("a", f"detach {interface(host)}"), {"ended": 1})
                     self.is_reset(pair.client, pair.server)
-                self.net.ask("a", f"attach port {host} host {host} address {HOSTS[host]}")
+                self.net.ask("a", f"attach {mode} {interface(host)} host {host} address {HOSTS[host]}")
+
+    def test_both_ends_are_reset_port(self):
+        self.both_ends_are_reset("port", lambda host: host)
+
+    def test_both_ends_are_reset_nic(self):
+        self.both_ends_are_reset("nic", lambda host: f"eth0 netns {self.net.netns(host)}")
 
     def without_client(self):
         """Takes the client's attachment out of the configuration file."""
@@ -227,12 +236,14 @@ class Detached(Case):
             file.writelines(lines)
 
     def test_attachment_that_a_new_file_has_not(self):
+        self.up("port")
         with self.pair(4) as pair:
             self.without_client()
             os.kill(self.net.agent_pid("a"), signal.SIGHUP)
             self.is_reset(pair.client, pair.server)
 
     def test_attachment_that_the_next_agent_does_not_want(self):
+        self.up("port")
         with self.pair(4) as pair:
             corpse = self.net.kill_agent("a")
             self.without_client()
