@@ -161,6 +161,8 @@ void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco
 void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a,
 		    enum dysco_path path);
 /* A packet of the host that begins below the floor of its leg (mode FAST). */
+uint8_t dysco_shift_of(const struct dysco_leg *leg, enum dysco_direction direction);
+uint32_t dysco_window_of(const struct dysco_leg *leg, enum dysco_direction direction);
 void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 
 /* ---- replay.c ---- */

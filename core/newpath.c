@@ -165,7 +165,8 @@ static uint32_t make_leg(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 	leg->wire_tuple = *wire;
 	memcpy(leg->options, old->options, sizeof(leg->options));
 	leg->ts_first = old->ts_first;
-	leg->run[DYSCO_OUT].window = old->run[DYSCO_OUT].window;
+	leg->run[DYSCO_OUT].window =
+	    (uint16_t)(dysco_window_of(old, DYSCO_OUT) >> dysco_shift_of(old, DYSCO_OUT));
 	*dysco_cold_at(core, slot) = *dysco_cold_at(core, a->old_slot);
 	dysco_cold_at(core, slot)->own_hops = 0;
 	dysco_cold_at(core, slot)->attempt = index;

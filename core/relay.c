@@ -23,13 +23,22 @@ static enum dysco_path other_path(enum dysco_path path)
 }
 
 /* How far the windows of packets of this direction are scaled (RFC 7323 2.2). */
-static uint8_t shift_of(const struct dysco_leg *leg, enum dysco_direction direction)
+uint8_t dysco_shift_of(const struct dysco_leg *leg, enum dysco_direction direction)
 {
 	const struct dysco_syn_options *o = leg->options;
 	bool both = (o[0].flags & DYSCO_SYN_NOTED) && (o[1].flags & DYSCO_SYN_NOTED) &&
 		    o[0].wscale != DYSCO_NO_WSCALE && o[1].wscale != DYSCO_NO_WSCALE;
 
 	return both ? o[direction].wscale : 0;
+}
+
+/* The last window of a direction, in bytes: that of a SYN is not scaled (RFC 7323 2.2). */
+uint32_t dysco_window_of(const struct dysco_leg *leg, enum dysco_direction direction)
+{
+	const struct dysco_leg_run *run = &leg->run[direction];
+
+	return (uint32_t)run->window
+	       << ((run->seen & DYSCO_SEEN_CONFIRM) ? dysco_shift_of(leg, direction) : 0);
 }
 
 static void copy_numbers(const struct dysco_leg *from, struct dysco_leg *to,
@@ -92,8 +101,8 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 	const struct dysco_leg_run *out = &old->run[DYSCO_OUT], *in = &old->run[DYSCO_IN];
 
 	dysco_two_start(&a->two, out->seq_end, in->ack,
-			in->ack + ((uint32_t)in->window << shift_of(old, DYSCO_IN)), in->seq_end,
-			out->ack, out->ack + ((uint32_t)out->window << shift_of(old, DYSCO_OUT)));
+			in->ack + dysco_window_of(old, DYSCO_IN), in->seq_end, out->ack,
+			out->ack + dysco_window_of(old, DYSCO_OUT));
 	copy_numbers(old, new, DYSCO_OUT);
 	copy_numbers(old, new, DYSCO_IN);
 	memcpy(new->options, old->options, sizeof(new->options));
@@ -130,7 +139,7 @@ void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysc
 void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a)
 {
 	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
-	uint8_t shift = shift_of(old, DYSCO_OUT);
+	uint8_t shift = dysco_shift_of(old, DYSCO_OUT);
 	struct dysco_segment s;
 	struct dysco_parts parts;
 	bool sent = false;
@@ -185,7 +194,7 @@ static bool deliver(struct dysco_work *w, struct dysco_attempt *a, enum dysco_pa
 void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a,
 		    enum dysco_path path)
 {
-	uint8_t shift = shift_of(dysco_leg_at(core, a->old_slot), DYSCO_IN);
+	uint8_t shift = dysco_shift_of(dysco_leg_at(core, a->old_slot), DYSCO_IN);
 	bool was_reset = a->two.reset, wanted;
 	struct dysco_segment s;
 
