@@ -50,6 +50,13 @@ explore-full: build
 mutants:
 	tests/explore/mutants $(MUTANTS)
 
+# Spin over the models of the protocol: small configurations, and all of them.
+model:
+	model/run short
+
+model-full:
+	model/run full
+
 install: build
 	meson install -C $(BUILD)
 
