@@ -72,8 +72,8 @@ static void tell_ready(struct dysco_core *core, struct dysco_actions *out, uint3
 	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_READY, &msg);
 }
 
-static void tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
-		     uint16_t flags)
+static struct dysco_msg_control cut_message(const struct dysco_core *core, uint32_t index,
+					    uint16_t flags)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 	struct dysco_msg_control msg = dysco_attempt_message(core, index);
@@ -82,7 +82,28 @@ static void tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_
 	msg.numbers.seq = a->two.cut;
 	msg.numbers.base = a->isn + 1;
 	msg.numbers.edge = a->two.host_edge;
+	return msg;
+}
+
+static void tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+		     uint16_t flags)
+{
+	struct dysco_msg_control msg = cut_message(core, index, flags);
+
 	tell(core, out, index, DYSCO_MSG_CUT, &msg, true);
+}
+
+/* By the path that the other's CUT came by: what is told on both must not be answered fourfold. */
+static void answer_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
+		       uint16_t flags)
+{
+	struct dysco_msg_control msg = cut_message(core, index, flags);
+
+	if (mail->new_path) {
+		dysco_ctl_along(core, mail->w->out, mail->via, DYSCO_MSG_CUT, &msg);
+	} else {
+		dysco_ctl_send(core, mail->w->out, mail->via, DYSCO_MSG_CUT, &msg);
+	}
 }
 
 static void tell_done(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
@@ -189,6 +210,9 @@ static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 
 	if (a->role == DYSCO_PART_LEFT_ANCHOR) {
 		dysco_event(out, DYSCO_EVENT_RECONFIG_FAILED, slot, (enum dysco_reason)a->reason);
+		if (a->cut_made) {
+			dysco_new_path_reset(core, index, out);
+		}
 	}
 	give_up_new(core, now_ns, index);
 	dysco_nonce_over(core, a->nonce, false);
@@ -215,7 +239,10 @@ void dysco_anchor_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 		return; /* there is no way back */
 	}
 	a->reason = (uint8_t)reason;
-	dysco_new_path_reset(core, index, out);
+	if (!a->cut_made) {
+		/* After the cut, R might take it for the session's: it waits for R's word. */
+		dysco_new_path_reset(core, index, out);
+	}
 	dysco_attempt_enter(core, now_ns, index, DYSCO_ATTEMPT_CANCELLING);
 	tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
 }
@@ -230,6 +257,14 @@ static void make_cut(struct dysco_core *core, uint32_t index)
 	a->cut_made = 1;
 }
 
+/* A FIN below a cut would never reach the boxes of the new path (docs/protocol.md 12.5). */
+static bool is_closing(const struct dysco_leg *leg)
+{
+	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
+
+	return dysco_leg_is_over(leg) || (seen & DYSCO_SEEN_FIN);
+}
+
 static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
@@ -239,7 +274,7 @@ static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t in
 	if (a->state != DYSCO_ATTEMPT_PROVING || (a->seen & both) != both) {
 		return;
 	}
-	if (dysco_leg_is_over(old)) {
+	if (is_closing(old)) {
 		dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_CLOSING, w->out);
 		return;
 	}
@@ -368,7 +403,7 @@ static void left_cut(struct dysco_core *core, const struct dysco_mail *mail, uin
 		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
 	}
 	if (a->seen & DYSCO_ATTEMPT_PEER_CUT) {
-		tell_cut(core, mail->w->out, index, DYSCO_CONTROL_SEEN);
+		answer_cut(core, mail, index, DYSCO_CONTROL_SEEN);
 		progress(core, mail->w, index);
 	}
 }
@@ -381,14 +416,9 @@ static void peer_done(struct dysco_core *core, const struct dysco_mail *mail, ui
 		return;
 	}
 	a->seen |= DYSCO_ATTEMPT_PEER_DONE | DYSCO_ATTEMPT_CUT_SEEN;
-	if (a->state == DYSCO_ATTEMPT_RELEASING || a->state == DYSCO_ATTEMPT_FREED) {
-		if (!(mail->msg.attempt.flags & DYSCO_CONTROL_SEEN)) {
-			tell_done(core, mail->w->out, index);
-		}
-		return;
-	}
-	if (a->state == DYSCO_ATTEMPT_DONE && !(mail->msg.attempt.flags & DYSCO_CONTROL_SEEN)) {
-		tell_done(core, mail->w->out, index);
+	if (a->state != DYSCO_ATTEMPT_TWO_PATHS &&
+	    !(mail->msg.attempt.flags & DYSCO_CONTROL_SEEN)) {
+		dysco_reply(core, mail, DYSCO_MSG_DONE, DYSCO_NACK_NONE, DYSCO_CONTROL_SEEN);
 	}
 	progress(core, mail->w, index);
 }
@@ -473,6 +503,10 @@ static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, ui
 			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_RENUMBERED, 0);
 			return;
 		}
+		if (is_closing(dysco_leg_at(core, a->old_slot))) {
+			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_CLOSING, 0);
+			return;
+		}
 		make_cut(core, index);
 		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
 		a->seen |= DYSCO_ATTEMPT_PEER_CUT;
@@ -481,7 +515,7 @@ static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, ui
 	if (mail->msg.attempt.flags & DYSCO_CONTROL_SEEN) {
 		a->seen |= DYSCO_ATTEMPT_CUT_SEEN;
 	} else if (a->seen & DYSCO_ATTEMPT_PEER_CUT) {
-		tell_cut(core, mail->w->out, index, DYSCO_CONTROL_SEEN);
+		answer_cut(core, mail, index, DYSCO_CONTROL_SEEN);
 	}
 	progress(core, mail->w, index);
 }
@@ -494,7 +528,7 @@ static void right_cancel(struct dysco_core *core, const struct dysco_mail *mail,
 	if (a->state == DYSCO_ATTEMPT_FREED || (a->seen & DYSCO_ATTEMPT_TAKEN) ||
 	    (a->seen & DYSCO_ATTEMPT_CUT_SEEN)) {
 		a->seen |= DYSCO_ATTEMPT_TAKEN; /* refused once, refused for ever */
-		tell_cut(core, mail->w->out, index, DYSCO_CONTROL_SEEN | DYSCO_CONTROL_REFUSED);
+		answer_cut(core, mail, index, DYSCO_CONTROL_SEEN | DYSCO_CONTROL_REFUSED);
 		return;
 	}
 	dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
