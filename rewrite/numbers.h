@@ -57,7 +57,7 @@ DYSCO_INLINE uint64_t dysco_number_option(uint8_t *tcp, const uint8_t *end, size
 		return dysco_number_add(tcp, at + 2, ts_by) +
 		       dysco_number_add(tcp, at + 6, tsecr_by);
 	}
-	if (kind != DYSCO_OPTION_SACK) {
+	if (kind != DYSCO_OPTION_SACK || n % 8 != 2) {
 		return 0;
 	}
 	for (size_t edge = 0; edge < 8; edge++) {
