@@ -494,17 +494,25 @@ void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *ma
 	tell_locked(core, mail->w->out, index);
 }
 
+/* Before it has cut, R may end an attempt by itself: it has not used the new path. */
+static void right_refuse(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
+			 enum dysco_nack reason)
+{
+	dysco_reply(core, mail, DYSCO_MSG_NACK, reason, 0);
+	end_failed(core, mail->w->now_ns, index, mail->w->out);
+}
+
 static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
 	if (a->state == DYSCO_ATTEMPT_WAITING || a->state == DYSCO_ATTEMPT_READY) {
 		if (mail->msg.numbers.base != a->peer_isn + 1) {
-			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_RENUMBERED, 0);
+			right_refuse(core, mail, index, DYSCO_NACK_RENUMBERED);
 			return;
 		}
 		if (is_closing(dysco_leg_at(core, a->old_slot))) {
-			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_CLOSING, 0);
+			right_refuse(core, mail, index, DYSCO_NACK_CLOSING);
 			return;
 		}
 		make_cut(core, index);
@@ -623,6 +631,7 @@ static void right_handshake(struct dysco_core *core, struct dysco_work *w, uint3
 		if (w->p.seq == a->peer_isn + 1 && a->state != DYSCO_ATTEMPT_REQUESTED) {
 			msg.attempt.reason = DYSCO_NACK_NEW_PATH;
 			dysco_ctl_send(core, w->out, a->to_left, DYSCO_MSG_NACK, &msg);
+			end_failed(core, w->now_ns, index, w->out);
 		}
 		return;
 	}
