@@ -419,7 +419,9 @@ end:	do
 
 /* a's owner is no more */
 #define GONE(a) (ls[a] == L_ENDED || !ALIVE(left[a]))
-#ifdef EARLY_LEASE
+#ifdef NO_LEASE /* hole 36 */
+#define LEASE_OVER(i) false
+#elif defined(EARLY_LEASE)
 #define LEASE_OVER(i) (owner[i] != 0 && (GONE(owner[i] - 1) || left[owner[i] - 1] != i))
 #else
 #define LEASE_OVER(i) (owner[i] != 0 && GONE(owner[i] - 1))
@@ -431,7 +433,6 @@ end:	do
 	:: d_step { ALIVE(right[a]) && GONE(a) && R_ACTIVE(a) ->                      \
 		    rs[a] = R_ENDED; REMEMBER(right[a], a) }
 
-#ifndef NO_LEASE /* hole 36 */
 proctype leases()
 {
 end:	do
@@ -445,7 +446,6 @@ end:	do
 #endif
 	od
 }
-#endif
 
 #ifdef CRASH
 proctype crash()
@@ -507,9 +507,7 @@ init
 #if A > 2
 			run attempt(2);
 #endif
-#ifndef NO_LEASE
 			run leases();
-#endif
 #ifdef CRASH
 			run crash();
 #endif
@@ -532,6 +530,16 @@ init
 #else
 #define SOME_FEASIBLE (FEASIBLE(0) || FEASIBLE(1) || FEASIBLE(2))
 #define NONE_WAITS (!L_WAITS(0) && !L_WAITS(1) && !L_WAITS(2))
+#endif
+
+#ifdef FINITE
+/* Time passes: a run that has come to rest goes on for ever. */
+active proctype idle()
+{
+	do
+	:: losses <= LOSS
+	od
+}
 #endif
 
 #ifdef LTL_TIDY

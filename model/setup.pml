@@ -462,6 +462,16 @@ end:	do
 }
 #endif
 
+#ifdef FINITE
+/* Time passes: a run that has come to rest goes on for ever. */
+active proctype idle()
+{
+	do
+	:: losses <= LOSS
+	od
+}
+#endif
+
 #ifdef LTL_COMPLETES
 ltl completes { <> (ls == L_NEW && rs == R_NEW) }
 #endif
