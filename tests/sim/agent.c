@@ -64,6 +64,27 @@ static uint8_t node_of_host(const struct sim_world *w, const struct sim_host *ho
 										     : node;
 }
 
+/* Control, or an answer that goes back where the packet came from, and not that packet itself. */
+static bool is_agents_own(const struct sim_world *w, const struct dysco_action *action,
+			  const struct sim_packet *from)
+{
+	const uint8_t *data = w->actions.arena + action->offset;
+	const struct sim_host *host = &w->hosts[from->host];
+	bool out = from->direction == DYSCO_OUT;
+	struct sim_segment s;
+	uint32_t magic_be = 0;
+
+	if (!w->moving) {
+		return false;
+	}
+	if (sim_segment_read(&s, data, action->bytes) && s.payload_bytes >= sizeof(magic_be)) {
+		memcpy(&magic_be, s.payload, sizeof(magic_be));
+	}
+	return out != (action->kind == DYSCO_ACT_SEND) ||
+	       (magic_be == DYSCO_BE32(DYSCO_MAGIC) && !(s.flags & SIM_SYN)) ||
+	       w->agents[host->agent].dp.legs[action->slot].role == DYSCO_ROLE_CONTROL;
+}
+
 /* A packet of the arena enters the world; it inherits what `from` carried. */
 static void let_out(struct sim_world *w, const struct dysco_action *action,
 		    const struct sim_packet *from)
@@ -83,7 +104,7 @@ static void let_out(struct sim_world *w, const struct dysco_action *action,
 	}
 	packet->meta.origin = SIM_BY_AGENT;
 	packet->meta.flow = SIM_NONE;
-	if (from) {
+	if (from && !is_agents_own(w, action, from)) {
 		packet->meta = from->meta;
 	}
 	packet->bytes = (uint16_t)action->bytes;
@@ -157,18 +178,22 @@ static void carry_out(struct sim_world *w, uint8_t agent, const struct sim_packe
 			break;
 		}
 	}
-	if (from && from->meta.origin != SIM_BY_AGENT && answers != 1 && !w->failed) {
+	if (from && from->meta.origin != SIM_BY_AGENT && !w->failed &&
+	    (answers == 0 || (answers != 1 && !w->moving))) {
 		sim_fail(w, "core %u: %u answers to one packet", agent, answers);
 	}
 }
 
-static void answered(struct sim_world *w, uint8_t agent, const struct sim_packet *from)
+void sim_agent_answered(struct sim_world *w, uint8_t agent, const struct sim_packet *from)
 {
 	w->outcomes[SIM_N_CORE_CALLS]++;
 	sim_check_core(w, agent);
 	if (!w->failed) {
 		sim_mutate_actions(w, agent, from);
 		carry_out(w, agent, from);
+	}
+	if (w->moving && !w->failed) {
+		sim_reconf_watch(w, agent);
 	}
 }
 
@@ -247,7 +272,7 @@ void sim_agent_punted(struct sim_world *w, struct sim_packet *packet)
 		w->outcomes[SIM_N_PUNTED]++;
 		dysco_core_packet_received(&a->core, w->now_ns, &in, &w->actions);
 		sim_enemy_sniff(w, packet);
-		answered(w, host->agent, packet);
+		sim_agent_answered(w, host->agent, packet);
 	}
 	sim_packet_free(w, packet);
 }
@@ -265,7 +290,7 @@ void sim_agent_tick(struct sim_world *w, uint8_t agent)
 	dysco_sim_heartbeat(&a->dp, w->now_ns);
 	for (uint32_t i = 0; more && !w->failed && !sim_mutate_tick(w); i++) {
 		more = dysco_core_time_passed(&a->core, w->now_ns, TICK_SLOTS, &w->actions);
-		answered(w, agent, NULL);
+		sim_agent_answered(w, agent, NULL);
 		if (i > DYSCO_SIM_LEGS_MAX) {
 			sim_fail(w, "core %u: time_passed never ends", agent);
 		}
@@ -310,7 +335,7 @@ void sim_agent_kill(struct sim_world *w, uint8_t flow)
 		disturb(w, &w->flows[flow].tuple);
 		sim_say(w, "agent %u kills flow %u", agent, flow);
 		if (dysco_core_kill(&a->core, w->now_ns, slot, &w->actions)) {
-			answered(w, agent, NULL);
+			sim_agent_answered(w, agent, NULL);
 			return;
 		}
 	}
@@ -324,7 +349,7 @@ void sim_agent_trace(struct sim_world *w, uint8_t agent)
 	for (uint32_t i = 0; a->alive && i < a->dp.table.capacity; i++) {
 		if (a->dp.legs[slot].mode == DYSCO_MODE_FAST) {
 			dysco_core_trace(&a->core, slot, &w->actions);
-			answered(w, agent, NULL);
+			sim_agent_answered(w, agent, NULL);
 			return;
 		}
 		slot = slot + 1 < a->dp.table.capacity ? slot + 1 : 1;

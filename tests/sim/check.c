@@ -86,6 +86,25 @@ static uint32_t hop_set(const struct sim_flow *flow, uint8_t side, uint8_t n)
 	return flow->hops[side == 0 ? n : flow->n_hops - 1 - n];
 }
 
+/* Rightward: from where it was last to where it is now. */
+static bool may_go(const struct sim_world *w, uint8_t node, const struct sim_meta *meta)
+{
+	const struct sim_flow *flow = &w->flows[meta->flow];
+	uint8_t before = meta->n_visits ? meta->visits[meta->n_visits - 1]
+					: (meta->side ? flow->server : flow->client);
+
+	return meta->side ? sim_way_has(w, meta->flow, node, before, meta->born_ns)
+			  : sim_way_has(w, meta->flow, before, node, meta->born_ns);
+}
+
+static void check_step(struct sim_world *w, uint8_t node, const struct sim_meta *meta)
+{
+	if (!may_go(w, node, meta)) {
+		sim_fail(w, "node %u: packet of flow %u (side %u) is not on a path of its chain",
+			 node, meta->flow, meta->side);
+	}
+}
+
 static void check_next_box(struct sim_world *w, uint8_t node, const struct sim_meta *meta)
 {
 	const struct sim_flow *flow = &w->flows[meta->flow];
@@ -201,6 +220,20 @@ static void check_agents_own(struct sim_world *w, uint8_t node, const struct sim
 	}
 }
 
+/*
+ * A box of a new path sees the handshake that the anchors' agents make, one of
+ * an old path the RST that ends it; an end sees acknowledgements of what it
+ * sent before the cut.
+ */
+static void check_reconfigurer(struct sim_world *w, uint8_t node, const struct sim_segment *s)
+{
+	if (s->payload_bytes) {
+		sim_fail(w, "node %u: an agent's own packet has %u bytes", node, s->payload_bytes);
+	} else if (w->nodes[node].kind != SIM_BOX && s->flags != SIM_ACK) {
+		check_agents_own(w, node, s);
+	}
+}
+
 void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_packet *packet)
 {
 	const struct sim_meta *meta = &packet->meta;
@@ -215,7 +248,11 @@ void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_pack
 			sim_fail(w, "node %u: hostile packet delivered", node);
 		}
 	} else if (meta->origin == SIM_BY_AGENT) {
-		check_agents_own(w, node, &s);
+		if (!w->moving) {
+			check_agents_own(w, node, &s);
+		} else {
+			check_reconfigurer(w, node, &s);
+		}
 	} else if (meta->origin == SIM_BY_STACK || !flow_of(w, meta)) {
 		return;
 	} else if (!dysco_tuple_equal(&s.tuple, &meta->view)) {
@@ -224,6 +261,10 @@ void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_pack
 		if (!w->strays && !w->flows[meta->flow].disturbed && !(s.flags & SIM_RST)) {
 			sim_fail(w, "node %u: flow %u bears the wire's header %s", node, meta->flow,
 				 sim_tuple_text(&s.tuple, text));
+		}
+	} else if (w->flows[meta->flow].moved) {
+		if (meta->origin == SIM_BY_ENDPOINT) {
+			check_step(w, node, meta);
 		}
 	} else {
 		check_view(w, node, packet, &s);

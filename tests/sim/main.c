@@ -52,6 +52,9 @@ static void add_run(struct sim_tally *tally, const struct sim_world *w)
 		const struct sim_agent *agent = &w->agents[a];
 		struct dysco_core_stats stats;
 
+		if (!agent->alive) {
+			continue; /* the run has failed while it was down */
+		}
 		dysco_core_stats(&agent->core, &stats);
 		for (int i = 0; i < DYSCO_REASON_COUNT; i++) {
 			tally->drops[i] += stats.drops[i] + agent->dp.stats.drops[i];

@@ -61,6 +61,9 @@ void sim_emit(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 	if (sim_segment_read(&s, packet->data, packet->bytes)) {
 		packet->meta.view = s.tuple;
 	}
+	if (w->nodes[node].kind == SIM_ENDPOINT) {
+		packet->meta.born_ns = w->now_ns;
+	}
 	packet->meta.view_bytes = packet->bytes;
 	packet->meta.view_hash = sim_segment_hash(packet->data, packet->bytes);
 	if (w->trace) {

@@ -75,7 +75,7 @@ static uint8_t draw_length(struct sim_world *w)
 static void draw_hops(struct sim_world *w, struct sim_plan *plan, uint8_t n)
 {
 	bool plain_hops = plan->theme == SIM_THEME_OPEN_DEAD || plan->theme == SIM_THEME_NO_AGENT ||
-			  plan->theme == SIM_THEME_EXIT;
+			  plan->theme == SIM_THEME_EXIT || plan->theme == SIM_THEME_RECONF;
 
 	plan->n_hops = n;
 	for (uint8_t i = 0; i < n; i++) {
@@ -118,6 +118,8 @@ static void draw_boxes(struct sim_world *w, struct sim_plan *plan)
 		n = pick(w, 0, 1);
 	} else if (plan->theme == SIM_THEME_FEW_LEGS || plan->theme == SIM_THEME_FEW_PORTS) {
 		n = pick(w, 0, 3);
+	} else if (plan->theme == SIM_THEME_RECONF) {
+		n = pick(w, 0, 4);
 	}
 	draw_hops(w, plan, needs && n == 0 ? 1 : n);
 	if (kind == SIM_BOX_FORWARD) {
@@ -144,10 +146,26 @@ static void draw_added_hops(struct sim_world *w, struct sim_plan *plan)
 	plan->n_boxes = (uint8_t)(plan->n_boxes + plan->added);
 }
 
+/* Boxes that no chain has at first. */
+static void draw_spares(struct sim_world *w, struct sim_plan *plan)
+{
+	static const uint8_t kinds[] = {SIM_BOX_FORWARD,  SIM_BOX_FORWARD, SIM_BOX_FORWARD,
+					SIM_BOX_FORWARD, SIM_BOX_FORWARD,  SIM_BOX_FORWARD,
+					SIM_BOX_DROP_SYN, SIM_BOX_REFUSE};
+
+	plan->spare = pick(w, 2, 5);
+	for (uint8_t i = 0; i < plan->spare; i++) {
+		plan->box_kind[plan->n_boxes++] = kinds[sim_random(w, sizeof(kinds))];
+	}
+	plan->crashes = sim_chance(w, 150);
+	w->calm_ns += 3 * SIM_S;
+	sim_has(w, SIM_HAS_RECONF);
+}
+
 static void draw_plan(struct sim_world *w, struct sim_plan *plan)
 {
 	memset(plan, 0, sizeof(*plan));
-	plan->theme = draw_theme(w);
+	plan->theme = w->seed % 3 == 2 ? SIM_THEME_RECONF : draw_theme(w);
 	plan->added_at = SIM_NONE;
 	plan->clients = plan->theme == SIM_THEME_GATEWAY ? pick(w, 2, 4) : pick(w, 1, 2);
 	if (plan->theme != SIM_THEME_PLAIN) {
@@ -155,6 +173,9 @@ static void draw_plan(struct sim_world *w, struct sim_plan *plan)
 	}
 	if (plan->theme == SIM_THEME_ADDED_HOPS) {
 		draw_added_hops(w, plan);
+	}
+	if (plan->theme == SIM_THEME_RECONF) {
+		draw_spares(w, plan);
 	}
 	plan->open = plan->theme == SIM_THEME_OPEN_DEAD ||
 		     ((plan->theme == SIM_THEME_NOTHING || plan->theme == SIM_THEME_CRASH ||
@@ -192,10 +213,28 @@ static void draw_app(struct sim_world *w, const struct sim_plan *plan, struct si
 	}
 }
 
+/* Sessions that live for a while and always have something to say. */
+static void draw_talker(struct sim_world *w, struct sim_app *app)
+{
+	app->total = sim_random(w, 12000);
+	app->burst = app->total;
+	if (sim_chance(w, 850)) {
+		uint32_t writes = 1 + sim_random(w, 24);
+
+		app->step = 1 + app->total / writes;
+		app->burst = app->step < app->total ? app->step : app->total;
+		app->pause_ns = (20 + sim_random(w, 300)) * SIM_MS;
+	}
+}
+
 static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct sim_flow *flow)
 {
 	draw_app(w, plan, &flow->app[0]);
 	draw_app(w, plan, &flow->app[1]);
+	if (plan->theme == SIM_THEME_RECONF) {
+		draw_talker(w, &flow->app[0]);
+		draw_talker(w, &flow->app[1]);
+	}
 	flow->app[1].fast_open = false;
 	if (flow->app[0].burst && !flow->simultaneous && sim_chance(w, 120)) {
 		flow->app[0].fast_open = true;
@@ -289,6 +328,9 @@ static void draw_flow(struct sim_world *w, const struct sim_plan *plan, uint8_t 
 	flow->tuple.sport_be = DYSCO_BE16(sport);
 	flow->tuple.dport_be = DYSCO_BE16(flow->chained ? SIM_PORT_CHAIN : SIM_PORT_PLAIN);
 	flow_hops(plan, flow);
+	if (plan->theme == SIM_THEME_RECONF && flow->chained) {
+		sim_way_begin(w, i);
+	}
 	draw_apps(w, plan, flow);
 	flow->start_ns = sim_random(w, 600) * SIM_MS;
 	sim_at(w, flow->start_ns, SIM_EV_FLOW, i);
@@ -349,6 +391,26 @@ static void draw_crashes(struct sim_world *w)
 	sim_has(w, SIM_HAS_CRASH);
 }
 
+/* At any time of the sessions' lives, alone or several at once. */
+static void draw_reconfigurations(struct sim_world *w, const struct sim_plan *plan)
+{
+	uint8_t n = pick(w, 1, 6);
+	uint64_t at_ns = 0;
+
+	for (uint8_t i = 0; i < n; i++) {
+		if (i == 0 || !sim_chance(w, 300)) {
+			at_ns = sim_random(w, 6000) * SIM_MS;
+		}
+		sim_at(w, at_ns, SIM_EV_RECONFIGURE, 0);
+		if (sim_chance(w, 100)) {
+			sim_at(w, at_ns + sim_random(w, 400) * SIM_MS, SIM_EV_CANCEL, 0);
+		}
+	}
+	if (plan->crashes) {
+		draw_crashes(w);
+	}
+}
+
 static void draw_enemy(struct sim_world *w)
 {
 	static const uint8_t kinds[] = {SIM_HAS_ENEMY_FLIP, SIM_HAS_ENEMY_REPLAY,
@@ -372,6 +434,9 @@ static void draw_events(struct sim_world *w, const struct sim_plan *plan)
 		break;
 	case SIM_THEME_ENEMY:
 		draw_enemy(w);
+		break;
+	case SIM_THEME_RECONF:
+		draw_reconfigurations(w, plan);
 		break;
 	case SIM_THEME_KILL:
 		w->agents_reset = true;

@@ -32,6 +32,7 @@ enum sim_theme {
 	SIM_THEME_FEW_PORTS,
 	SIM_THEME_FEW_LEGS,
 	SIM_THEME_SIMULTANEOUS,
+	SIM_THEME_RECONF,
 	SIM_THEME_COUNT
 };
 
@@ -51,6 +52,8 @@ struct sim_plan {
 	uint8_t added_at, added_first, added; /* hops that the agent of hop added_at adds */
 	uint16_t legs, ports;
 	struct sim_plan_hop hops[16];
+	uint8_t spare; /* boxes that no policy names, for reconfigurations */
+	bool crashes;
 	uint8_t box_kind[SIM_BOXES_MAX];
 };
 

@@ -447,6 +447,19 @@ static void keepalive_due(struct sim_world *w, struct sim_conn *c)
 	}
 }
 
+/* The application's pause is over. */
+static void write_more(const struct sim_world *w, struct sim_conn *c)
+{
+	struct sim_app *app = &c->app;
+
+	app->burst = app->step && app->step < app->total - app->burst ? app->burst + app->step
+								      : app->total;
+	c->paused = app->burst < app->total;
+	if (c->paused) {
+		c->second_ns = w->now_ns + app->pause_ns;
+	}
+}
+
 void sim_tcp_timer(struct sim_world *w, uint8_t conn)
 {
 	struct sim_conn *c = &w->conns[conn];
@@ -460,7 +473,7 @@ void sim_tcp_timer(struct sim_world *w, uint8_t conn)
 	}
 	if (c->second_ns <= w->now_ns) {
 		c->second_ns = UINT64_MAX;
-		c->paused = false;
+		write_more(w, c);
 		sim_tcp_output(w, c);
 	}
 	if (c->read_ns <= w->now_ns) {

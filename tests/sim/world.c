@@ -140,6 +140,12 @@ static void happen(struct sim_world *w, const struct sim_event *event)
 	case SIM_EV_TRACE:
 		sim_agent_trace(w, (uint8_t)event->a);
 		break;
+	case SIM_EV_RECONFIGURE:
+		sim_reconfigure(w);
+		break;
+	case SIM_EV_CANCEL:
+		sim_reconf_cancel(w);
+		break;
 	default:
 		sim_enemy_act(w);
 		break;
@@ -168,10 +174,20 @@ static bool is_quiet(const struct sim_world *w)
 	return true;
 }
 
+static bool agent_empty(const struct sim_world *w, const struct sim_agent *a)
+{
+	for (uint32_t i = 1; w->moving && i < DYSCO_SIM_ATTEMPTS; i++) {
+		if (a->dp.attempts[i].role != DYSCO_PART_NONE) {
+			return false;
+		}
+	}
+	return a->alive && a->core.live_legs == 0;
+}
+
 static bool agents_empty(const struct sim_world *w)
 {
 	for (uint8_t i = 0; i < w->n_agents; i++) {
-		if (!w->agents[i].alive || w->agents[i].core.live_legs != 0) {
+		if (!agent_empty(w, &w->agents[i])) {
 			return false;
 		}
 	}
@@ -191,11 +207,15 @@ static void live(struct sim_world *w)
 	}
 }
 
+/* How long an agent between remembers an attempt whose lease is over. */
+enum { LAPSED_S = 340 };
+
 /* Legs outlive their session for as long as a time-out may be, and then must be gone. */
 static void age(struct sim_world *w)
 {
 	uint64_t patience_s = (uint64_t)w->timeouts.established + w->timeouts.half_closed +
-			      w->timeouts.embryonic + 3ull * w->timeouts.linger + 10;
+			      w->timeouts.embryonic + 3ull * w->timeouts.linger + 10 +
+			      (w->moving ? (uint64_t)LAPSED_S : 0);
 	uint64_t deadline_ns = w->now_ns + patience_s * SIM_S;
 
 	while (!w->failed && w->n_events && w->now_ns < deadline_ns &&
@@ -204,6 +224,7 @@ static void age(struct sim_world *w)
 	}
 	if (!w->failed) {
 		sim_check_leaks(w);
+		sim_check_attempts(w);
 	}
 }
 

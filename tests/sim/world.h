@@ -28,6 +28,8 @@
 #define SIM_EVENTS     1024
 #define SIM_NAT_PLACES 24
 #define SIM_VISITS     20
+#define SIM_WISHES     8
+#define SIM_STEPS      160
 #define SIM_NONE       0xff
 
 #define SIM_US	       1000ull
@@ -52,6 +54,7 @@ struct sim_meta {
 	struct dysco_tuple view;    /* five-tuple as the last endpoint or box let it out */
 	uint32_t view_bytes;
 	uint64_t view_hash; /* sim_segment_hash() then */
+	uint64_t born_ns;   /* when an endpoint let it out */
 };
 
 struct sim_packet {
@@ -79,6 +82,8 @@ enum sim_box_kind {
 	SIM_BOX_DROP_SYN,  /* drops every SYN */
 	SIM_BOX_DROP_SOME, /* drops the first SYNs of a five-tuple */
 	SIM_BOX_REFUSE,	   /* answers a SYN with RST */
+	SIM_BOX_STRICT,	   /* a firewall that knows the windows of its connections: strict.c */
+	SIM_BOX_DELTA,	   /* adds constants to sequence numbers and timestamps */
 	SIM_BOX_KINDS
 };
 enum sim_listen { SIM_ACCEPT = 0, SIM_REFUSE, SIM_IGNORE };
@@ -137,6 +142,7 @@ enum sim_tcp_end {
 /* What the application does; bytes of one direction. */
 struct sim_app {
 	uint32_t total, burst; /* burst: sent at once, the rest after `pause` */
+	uint32_t step;	       /* 0, or what is added to the burst after each pause */
 	uint64_t pause_ns;
 	bool close_after_peer; /* else as soon as all is sent (half-close) */
 	bool slow_reader;
@@ -183,6 +189,9 @@ struct sim_flow {
 	bool reset_sent; /* a stack or a box has sent a RST of it */
 	bool opened, simultaneous, exits;
 	bool path_known; /* path[]: boxes as the first whole way showed them */
+	bool moved;	 /* an attempt to reconfigure it was begun */
+	uint8_t n_way;
+	uint8_t way[SIM_VISITS + 2]; /* the chain now, ends included: nodes */
 	uint8_t n_hops;
 	uint32_t hops[SIM_VISITS]; /* sets of box nodes, bit (node - first_box) */
 	uint8_t path[SIM_VISITS];
@@ -194,6 +203,25 @@ struct sim_flow {
 	struct sim_app app[2];
 	uint32_t
 	    delivered[2]; /* bytes the other side's application got in order, by sender's side */
+};
+
+/* ---- reconfigurations: reconf.c ---- */
+enum sim_fate { SIM_FATE_OPEN = 0, SIM_FATE_COMPLETED, SIM_FATE_FAILED };
+
+struct sim_wish {
+	uint8_t flow, left, right; /* anchors, nodes */
+	uint8_t n_path, path[4];   /* new boxes */
+	uint8_t n_old, old[SIM_VISITS + 2];
+	bool begun, refused, must_fail, contended, cancelled;
+	uint8_t fate[2]; /* at the left, the right anchor */
+	uint32_t index;
+	uint64_t nonce, begun_ns, ended_ns;
+};
+
+/* Packets of the flow may go from one node to the other, rightward, if let out in time. */
+struct sim_step {
+	uint8_t flow, from, to, wish;
+	uint64_t until_ns;
 };
 
 /* ---- events ---- */
@@ -208,6 +236,8 @@ enum sim_event_kind {
 	SIM_EV_KILL, /* a = flow: its sessions are killed by some agent */
 	SIM_EV_TRACE,
 	SIM_EV_ENEMY,
+	SIM_EV_RECONFIGURE,
+	SIM_EV_CANCEL,
 };
 struct sim_event {
 	uint64_t at_ns;
@@ -261,7 +291,16 @@ struct sim_event {
 	X(ENEMY_TRUNCATED, "truncated Dysco SYNs")                                                 \
 	X(ENEMY_MAGIC, "foreign SYN data with our magic")                                          \
 	X(FEW_PORTS, "tiny port range")                                                            \
-	X(FEW_LEGS, "tiny leg table")
+	X(FEW_LEGS, "tiny leg table")                                                              \
+	X(RECONF, "reconfigurations of living sessions")                                           \
+	X(RECONF_INSERT, "reconfiguration inserts")                                                \
+	X(RECONF_DELETE, "reconfiguration deletes")                                                \
+	X(RECONF_REPLACE, "reconfiguration replaces")                                              \
+	X(RECONF_RENEW, "reconfiguration renews a subsession")                                     \
+	X(RECONF_SEVERAL, "several new boxes at once")                                             \
+	X(RECONF_INNER, "a box is an anchor")                                                      \
+	X(RECONF_INVALID, "reconfiguration that must be refused")                                  \
+	X(RECONF_CANCEL, "reconfiguration cancelled")
 enum sim_feature {
 #define X(sym, text) SIM_HAS_##sym,
 	SIM_FEATURES(X)
@@ -290,7 +329,11 @@ enum sim_feature {
 	X(CORE_CALLS, "core calls, invariants checked after each")                                 \
 	X(ENEMY, "hostile packets")                                                                \
 	X(TRACES, "trace answers")                                                                 \
-	X(EVENTS, "events simulated")
+	X(EVENTS, "events simulated")                                                              \
+	X(RECONFIGS, "reconfigurations begun")                                                     \
+	X(RECONFIGURED, "reconfigurations completed")                                              \
+	X(RECONFIG_FAILED, "reconfigurations failed")                                              \
+	X(RECONF_REFUSED, "reconfigurations refused at once")
 enum sim_outcome {
 #define X(sym, text) SIM_N_##sym,
 	SIM_OUTCOMES(X)
@@ -314,7 +357,10 @@ struct sim_world {
 	bool strays;	      /* legs may be lost in this run: strays may turn up at stacks */
 	bool agents_reset;    /* agents may send RST of their own */
 	bool enemy_may_enter; /* not signed: some hostile packets are as good as others */
+	bool moving;	      /* sessions are being reconfigured */
 	uint8_t mutant;
+	uint8_t n_wishes;
+	uint16_t n_steps;
 	uint8_t n_nodes, n_hosts, n_agents, n_flows, n_conns;
 	uint8_t first_box, n_boxes;
 	uint16_t loss, duplicate, reorder; /* per mille, on a hop */
@@ -325,6 +371,8 @@ struct sim_world {
 	uint8_t enemy; /* enum sim_feature of the kind of hostility */
 	struct dysco_timeouts timeouts;
 	char failure[512];
+	struct sim_wish wishes[SIM_WISHES];
+	struct sim_step steps[SIM_STEPS];
 	struct sim_node nodes[SIM_NODES];
 	struct sim_host hosts[SIM_HOSTS];
 	struct sim_flow flows[SIM_FLOWS];
@@ -381,6 +429,18 @@ void sim_agent_punted(struct sim_world *w, struct sim_packet *packet);
 void sim_agent_tick(struct sim_world *w, uint8_t agent);
 void sim_agent_kill(struct sim_world *w, uint8_t flow);
 void sim_agent_trace(struct sim_world *w, uint8_t agent);
+/* A core was called: checks it, and does what it wants done. from: the punted packet, or NULL. */
+void sim_agent_answered(struct sim_world *w, uint8_t agent, const struct sim_packet *from);
+
+/* ---- reconf.c ---- */
+void sim_way_begin(struct sim_world *w, uint8_t flow);
+/* A packet that was let out then may go from one node to the next, rightward. */
+bool sim_way_has(const struct sim_world *w, uint8_t flow, uint8_t from, uint8_t to,
+		 uint64_t born_ns);
+void sim_reconfigure(struct sim_world *w);
+void sim_reconf_cancel(struct sim_world *w);
+void sim_reconf_watch(struct sim_world *w, uint8_t agent);
+void sim_check_attempts(struct sim_world *w);
 
 /* ---- box.c ---- */
 void sim_box_receive(struct sim_world *w, uint8_t node, struct sim_packet *packet);
