@@ -213,6 +213,7 @@ static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		if (a->cut_made) {
 			dysco_new_path_reset(core, index, out);
 		}
+		dysco_trigger_answer(core, index, (enum dysco_nack)a->reason, out);
 	}
 	give_up_new(core, now_ns, index);
 	dysco_nonce_over(core, a->nonce, false);
@@ -222,10 +223,12 @@ static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 	}
 }
 
-static void end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index)
+static void end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			  struct dysco_actions *out)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
+	dysco_trigger_answer(core, index, DYSCO_NACK_NONE, out);
 	dysco_nonce_over(core, a->nonce, true);
 	dysco_attempt_end(core, now_ns, index);
 }
@@ -451,7 +454,7 @@ void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uin
 		break;
 	case DYSCO_MSG_RELEASED:
 		if (a->state == DYSCO_ATTEMPT_RELEASING) {
-			end_completed(core, mail->w->now_ns, index);
+			end_completed(core, mail->w->now_ns, index, mail->w->out);
 		}
 		break;
 	default:
@@ -540,6 +543,7 @@ static void right_cancel(struct dysco_core *core, const struct dysco_mail *mail,
 		return;
 	}
 	dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
+	dysco_new_path_reset(core, index, mail->w->out); /* L's may be lost */
 	end_failed(core, mail->w->now_ns, index, mail->w->out);
 }
 
@@ -553,7 +557,7 @@ static void right_release(struct dysco_core *core, const struct dysco_mail *mail
 	}
 	if (a->state == DYSCO_ATTEMPT_FREED) {
 		tell_plain(core, mail->w->out, index, DYSCO_MSG_RELEASED, 0, false);
-		end_completed(core, mail->w->now_ns, index);
+		end_completed(core, mail->w->now_ns, index, mail->w->out);
 	}
 }
 
@@ -734,6 +738,9 @@ static void repeat_left(struct dysco_core *core, uint64_t now_ns, uint32_t index
 		tell_plain(core, out, index, DYSCO_MSG_RELEASE, 0, true);
 		break;
 	default:
+		if (!a->cut_made) {
+			dysco_new_path_reset(core, index, out);
+		}
 		tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
 		break;
 	}
@@ -754,7 +761,7 @@ static void left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t in
 		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_NEW_PATH, out);
 		break;
 	case DYSCO_ATTEMPT_RELEASING:
-		end_completed(core, now_ns, index);
+		end_completed(core, now_ns, index, out);
 		break;
 	case DYSCO_ATTEMPT_CANCELLING:
 		if (!a->cut_made) {
@@ -798,7 +805,7 @@ static void right_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		break;
 	default:
 		if (lapsed) {
-			end_completed(core, now_ns, index);
+			end_completed(core, now_ns, index, out);
 		}
 		break;
 	}

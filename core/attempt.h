@@ -21,6 +21,7 @@ enum dysco_attempt_role {
 	DYSCO_PART_BETWEEN,  /* passes control on, on the old path; holds the lock to its right */
 	DYSCO_PART_INSERTED, /* on the new path */
 	DYSCO_PART_KEPT,     /* a request that waits for the answer to another one */
+	DYSCO_PART_TRIGGER,  /* a box that has asked its left neighbour */
 };
 
 enum dysco_attempt_state {
@@ -58,6 +59,7 @@ struct dysco_attempt {
 	uint32_t left_slot;	       /* BETWEEN: the leg the LOCK came by */
 	uint32_t new_slot;	       /* anchors: leg on the new path */
 	uint32_t kept;		       /* attempt that waits for this one */
+	uint32_t asked_slot;	       /* TRIGGER: the box's left leg */
 	uint32_t to_left, to_right;    /* legs of control sessions */
 	uint32_t offset_in;	       /* of the old path, peer's host numbers to ours */
 	uint32_t ts_in;		       /* the same of timestamps */

@@ -42,7 +42,7 @@ static uint32_t make_leg(struct dysco_core *core, uint64_t now_ns, const struct 
 }
 
 uint32_t dysco_ctl_open(struct dysco_core *core, uint64_t now_ns, uint32_t session_slot,
-			    uint32_t index)
+			uint32_t index)
 {
 	const struct dysco_leg *beside = dysco_leg_at(core, session_slot);
 	struct dysco_tuple wire = beside->wire_tuple;
@@ -132,7 +132,7 @@ static bool is_last(enum dysco_message_type type)
 }
 
 void dysco_ctl_send(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
-			enum dysco_message_type type, const struct dysco_msg_control *msg)
+		    enum dysco_message_type type, const struct dysco_msg_control *msg)
 {
 	uint8_t message[DYSCO_MESSAGE_MAX];
 	struct dysco_header hdr = {.type = (uint8_t)type};
@@ -147,7 +147,7 @@ void dysco_ctl_send(struct dysco_core *core, struct dysco_actions *out, uint32_t
 }
 
 void dysco_ctl_along(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
-			 enum dysco_message_type type, const struct dysco_msg_control *msg)
+		     enum dysco_message_type type, const struct dysco_msg_control *msg)
 {
 	uint8_t message[DYSCO_MESSAGE_MAX];
 	struct dysco_header hdr = {.type = (uint8_t)type};
@@ -233,7 +233,7 @@ static uint32_t leg_of_session(const struct dysco_core *core, uint16_t host,
 }
 
 void dysco_ctl_syn_arrived(struct dysco_core *core, struct dysco_work *w,
-			       const struct dysco_header *hdr, uint32_t slot)
+			   const struct dysco_header *hdr, uint32_t slot)
 {
 	struct dysco_msg_control msg;
 	struct dysco_leg beside = {.host = w->in->host, .attachment = w->in->attachment};

@@ -170,6 +170,12 @@ uint32_t dysco_core_trace(struct dysco_core *core, uint32_t slot, struct dysco_a
 uint32_t dysco_core_reconfigure(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 				uint8_t kind, const struct dysco_address_list *path,
 				struct dysco_actions *out);
+/*
+ * The box of this LEFT leg asks its left neighbour to begin it: `path` from there,
+ * its right neighbour alone to be left out (III-A). Ends as above.
+ */
+uint32_t dysco_core_trigger(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			    const struct dysco_address_list *path, struct dysco_actions *out);
 /* The left anchor wants it no more; false: no such attempt. Too late it has no effect. */
 bool dysco_core_attempt_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			       struct dysco_actions *out);

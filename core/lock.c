@@ -247,7 +247,7 @@ static void from_left(struct dysco_core *core, const struct dysco_mail *mail, ui
 		forward_lock(core, w->out, w->now_ns, index);
 	} else {
 		dysco_ctl_send(core, w->out, a->to_right, (enum dysco_message_type)mail->type,
-				   &mail->msg);
+			       &mail->msg);
 	}
 }
 
@@ -259,7 +259,7 @@ static void last_word(struct dysco_core *core, const struct dysco_mail *mail, ui
 	bool completed = mail->type == DYSCO_MSG_RELEASED;
 
 	dysco_ctl_send(core, mail->w->out, a->to_left, (enum dysco_message_type)mail->type,
-			   &mail->msg);
+		       &mail->msg);
 	dysco_nonce_over(core, a->nonce, completed);
 	dysco_attempt_end(core, mail->w->now_ns, index);
 	if (completed) {
@@ -301,7 +301,7 @@ static void from_right(struct dysco_core *core, const struct dysco_mail *mail, u
 		break;
 	default:
 		dysco_ctl_send(core, mail->w->out, dysco_attempt_at(core, index)->to_left,
-				   (enum dysco_message_type)mail->type, &mail->msg);
+			       (enum dysco_message_type)mail->type, &mail->msg);
 		break;
 	}
 }

@@ -58,7 +58,7 @@ static void failed(struct dysco_actions *out, uint32_t slot, enum dysco_nack rea
 	dysco_event(out, DYSCO_EVENT_RECONFIG_FAILED, slot, (enum dysco_reason)reason);
 }
 
-static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint8_t kind,
+static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint64_t nonce,
 		      const struct dysco_address_list *path, struct dysco_actions *out)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
@@ -66,10 +66,8 @@ static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, u
 	uint32_t index;
 	struct dysco_attempt *a;
 
-	msg.attempt = (struct dysco_attempt_name){.nonce = dysco_random(core) | 1,
-						  .left = leg->wire_tuple.src,
-						  .right = path->hops[path->count - 1].addr,
-						  .kind = kind};
+	msg.attempt = (struct dysco_attempt_name){
+	    .nonce = nonce, .left = leg->wire_tuple.src, .right = path->hops[path->count - 1].addr};
 	index = dysco_attempt_make(core, DYSCO_PART_LEFT_ANCHOR, leg->host, &msg);
 	if (index == DYSCO_NO_ATTEMPT) {
 		return index;
@@ -89,19 +87,29 @@ static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, u
 	return index;
 }
 
+uint32_t dysco_left_start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint64_t nonce,
+			  const struct dysco_address_list *path, struct dysco_actions *out,
+			  enum dysco_nack *reason)
+{
+	*reason = cannot_start(core, slot, path);
+	if (*reason != DYSCO_NACK_NONE) {
+		return DYSCO_NO_ATTEMPT;
+	}
+	*reason = DYSCO_NACK_RESOURCES;
+	return start(core, now_ns, slot, nonce ? nonce : dysco_random(core) | 1, path, out);
+}
+
 uint32_t dysco_core_reconfigure(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 				uint8_t kind, const struct dysco_address_list *path,
 				struct dysco_actions *out)
 {
-	enum dysco_nack reason = cannot_start(core, slot, path);
-	uint32_t index = DYSCO_NO_ATTEMPT;
+	enum dysco_nack reason;
+	uint32_t index;
 
 	out->count = 0;
 	out->used = 0;
-	if (reason == DYSCO_NACK_NONE) {
-		index = start(core, now_ns, slot, kind, path, out);
-		reason = DYSCO_NACK_RESOURCES;
-	}
+	(void)kind;
+	index = dysco_left_start(core, now_ns, slot, 0, path, out, &reason);
 	if (index == DYSCO_NO_ATTEMPT) {
 		failed(out, slot, reason);
 	}
@@ -142,6 +150,8 @@ bool dysco_core_attempt_due(struct dysco_core *core, uint64_t now_ns, uint32_t i
 	}
 	if (is_anchor(dysco_attempt_at(core, index))) {
 		dysco_anchor_due(core, now_ns, index, out);
+	} else if (dysco_attempt_at(core, index)->role == DYSCO_PART_TRIGGER) {
+		dysco_trigger_due(core, now_ns, index, out);
 	} else {
 		dysco_lease_over(core, now_ns, index, out);
 	}
@@ -240,6 +250,10 @@ static void stray(struct dysco_core *core, const struct dysco_mail *mail)
 	const struct dysco_host *host = dysco_setup_host(core->setup, mail->host);
 	bool to_left_anchor = mail->type == DYSCO_MSG_LOCKED || mail->type == DYSCO_MSG_READY;
 
+	if (mail->type == DYSCO_MSG_TRIGGER) {
+		dysco_trigger_arrived(core, mail);
+		return;
+	}
 	if (mail->type == DYSCO_MSG_LOCK) {
 		if (fate != DYSCO_NONCE_UNKNOWN) {
 			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_EXPIRED, 0);
@@ -263,7 +277,7 @@ static void inserted_mail(struct dysco_core *core, const struct dysco_mail *mail
 	dysco_attempt_heard(core, mail->w->now_ns, index);
 	if (mail->new_path) {
 		dysco_ctl_along(core, mail->w->out, leg->partner,
-				    (enum dysco_message_type)mail->type, &mail->msg);
+				(enum dysco_message_type)mail->type, &mail->msg);
 	}
 	if (mail->type == DYSCO_MSG_RELEASE) {
 		dysco_nonce_over(core, mail->msg.attempt.nonce, true);
@@ -292,12 +306,15 @@ void dysco_mail_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 	case DYSCO_PART_KEPT:
 		dysco_kept_mail(core, mail, index);
 		break;
+	case DYSCO_PART_TRIGGER:
+		dysco_trigger_mail(core, mail, index);
+		break;
 	default:
 		/* A box whose lock is open already still passes on what goes along the new path. */
 		if (mail->new_path && via->partner != DYSCO_NO_SLOT &&
 		    dysco_cold_at(core, mail->via)->attempt == DYSCO_NO_ATTEMPT) {
 			dysco_ctl_along(core, mail->w->out, via->partner,
-					    (enum dysco_message_type)mail->type, &mail->msg);
+					(enum dysco_message_type)mail->type, &mail->msg);
 		} else {
 			stray(core, mail);
 		}

@@ -51,22 +51,22 @@ struct dysco_msg_control dysco_attempt_message(const struct dysco_core *core, ui
 /* ---- control.c ---- */
 /* A control session beside the subsession of a leg; its slot, DYSCO_NO_SLOT: no room. */
 uint32_t dysco_ctl_open(struct dysco_core *core, uint64_t now_ns, uint32_t session_slot,
-			    uint32_t index);
+			uint32_t index);
 /* Sends on it: as SYN, SYN-ACK or data, whatever it is ready for. */
 void dysco_ctl_send(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
-			enum dysco_message_type type, const struct dysco_msg_control *msg);
+		    enum dysco_message_type type, const struct dysco_msg_control *msg);
 /* The attempt is over; the session lingers. */
 void dysco_ctl_close(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint32_t index);
 /* A SYN with a message of reconfiguration; slot: the leg of its five-tuple, if there is one. */
 void dysco_ctl_syn_arrived(struct dysco_core *core, struct dysco_work *w,
-			       const struct dysco_header *hdr, uint32_t slot);
+			   const struct dysco_header *hdr, uint32_t slot);
 void dysco_ctl_segment_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 /* The leg of this session at a host: of the message's subsession, or any. */
 uint32_t dysco_leg_of_session(const struct dysco_core *core, uint16_t host,
 			      const struct dysco_msg_control *msg);
 /* As a control segment on a leg of the new path. */
 void dysco_ctl_along(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
-			 enum dysco_message_type type, const struct dysco_msg_control *msg);
+		     enum dysco_message_type type, const struct dysco_msg_control *msg);
 
 /* ---- lock.c ---- */
 /* A LOCK that is new to this host. */
@@ -111,7 +111,19 @@ void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_act
 void dysco_anchor_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			 enum dysco_nack reason, struct dysco_actions *out);
 
+/* ---- trigger.c ---- */
+void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mail);
+void dysco_trigger_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+void dysco_trigger_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		       struct dysco_actions *out);
+void dysco_trigger_answer(struct dysco_core *core, uint32_t index, enum dysco_nack reason,
+			  struct dysco_actions *out);
+
 /* ---- reconfig.c ---- */
+/* As left anchor; DYSCO_NO_ATTEMPT and why not. nonce 0: a new one. */
+uint32_t dysco_left_start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint64_t nonce,
+			  const struct dysco_address_list *path, struct dysco_actions *out,
+			  enum dysco_nack *reason);
 void dysco_mail_arrived(struct dysco_core *core, const struct dysco_mail *mail);
 /* Answers with an empty message of the same attempt. */
 void dysco_reply(struct dysco_core *core, const struct dysco_mail *mail,

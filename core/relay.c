@@ -100,9 +100,8 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 	struct dysco_leg *new = dysco_leg_at(core, a->new_slot);
 	const struct dysco_leg_run *out = &old->run[DYSCO_OUT], *in = &old->run[DYSCO_IN];
 
-	dysco_two_start(&a->two, out->seq_end, in->ack,
-			in->ack + dysco_window_of(old, DYSCO_IN), in->seq_end, out->ack,
-			out->ack + dysco_window_of(old, DYSCO_OUT));
+	dysco_two_start(&a->two, out->seq_end, in->ack, in->ack + dysco_window_of(old, DYSCO_IN),
+			in->seq_end, out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
 	copy_numbers(old, new, DYSCO_OUT);
 	copy_numbers(old, new, DYSCO_IN);
 	memcpy(new->options, old->options, sizeof(new->options));

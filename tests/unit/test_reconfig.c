@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reconfigurations of a session between client, box and server (rig.h), over a
+ * network that carries everything at once and in order: what a quiet world shows.
+ * Disturbances are the explorer's and the simulator's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tests/unit/rig.h"
+
+#include <string.h>
+
+#define QUEUE_MAX 256
+
+/* Packets under way, and what the ends and the box have got. */
+struct world {
+	struct rig *rig;
+	struct {
+		int agent;
+		enum dysco_direction direction;
+		struct rig_packet packet;
+	} queue[QUEUE_MAX];
+	unsigned int head, tail;
+	unsigned int delivered[RIG_AGENTS]; /* bytes of payload */
+	unsigned int boxed;		    /* packets the box has seen */
+	struct rig_packet last[RIG_AGENTS];
+	unsigned int done, failed;
+	uint8_t reason;
+};
+
+static int agent_of(const struct dysco_addr *addr)
+{
+	for (int i = 0; i < RIG_AGENTS; i++) {
+		struct dysco_addr own = rig_addr(i, true);
+
+		if (dysco_addr_equal(addr, &own)) {
+			return i;
+		}
+	}
+	fail();
+	return -1;
+}
+
+static void enqueue(struct world *w, int agent, enum dysco_direction direction,
+		    const struct rig_packet *packet)
+{
+	assert_true(w->tail < QUEUE_MAX);
+	w->queue[w->tail].agent = agent;
+	w->queue[w->tail].direction = direction;
+	w->queue[w->tail++].packet = *packet;
+}
+
+static struct rig_packet parsed(const uint8_t *data, size_t bytes)
+{
+	struct rig_packet packet = {.bytes = bytes};
+
+	memcpy(packet.data, data, bytes);
+	assert_int_equal(
+	    dysco_packet_parse(&packet.p, packet.data, packet.data + bytes, (uint32_t)bytes),
+	    DYSCO_PARSE_TCP);
+	assert_true(dysco_edit_checksum_ok(&packet.p, packet.data, bytes));
+	return packet;
+}
+
+static void delivered(struct world *w, int agent, const struct rig_packet *packet)
+{
+	if (agent == BOX) {
+		w->boxed++;
+		enqueue(w, BOX, DYSCO_OUT, packet); /* it forwards everything */
+		return;
+	}
+	w->delivered[agent] += packet->p.payload_bytes;
+	w->last[agent] = *packet;
+}
+
+static void carry_out(struct world *w, int agent, const struct rig_packet *input,
+		      enum dysco_direction direction)
+{
+	const struct dysco_actions *out = &w->rig->agent[agent].out;
+
+	for (uint32_t i = 0; i < out->count; i++) {
+		const struct dysco_action *action = &out->list[i];
+		struct rig_packet packet;
+
+		if (action->kind == DYSCO_ACT_EVENT) {
+			w->done += action->event == DYSCO_EVENT_RECONFIGURED;
+			w->failed += action->event == DYSCO_EVENT_RECONFIG_FAILED;
+			if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
+				w->reason = action->reason;
+			}
+		} else if (action->kind == DYSCO_ACT_PASS && direction == DYSCO_IN) {
+			delivered(w, agent, input);
+		} else if (action->kind == DYSCO_ACT_SEND) {
+			packet = parsed(&out->arena[action->offset], action->bytes);
+			enqueue(w, agent_of(&packet.p.tuple.dst), DYSCO_IN, &packet);
+		} else if (action->kind == DYSCO_ACT_DELIVER) {
+			packet = parsed(&out->arena[action->offset], action->bytes);
+			delivered(w, agent, &packet);
+		}
+	}
+}
+
+static void take(struct world *w, int agent, enum dysco_direction direction,
+		 const struct rig_packet *packet)
+{
+	struct rig_packet got = rig_pass(w->rig, agent, direction, packet);
+
+	if (w->rig->agent[agent].out.count > 0) {
+		carry_out(w, agent, packet, direction);
+	} else if (got.bytes > 0 && direction == DYSCO_OUT) {
+		enqueue(w, agent_of(&got.p.tuple.dst), DYSCO_IN, &got);
+	} else if (got.bytes > 0) {
+		delivered(w, agent, &got);
+	}
+}
+
+static void run(struct world *w)
+{
+	while (w->head < w->tail) {
+		unsigned int at = w->head++;
+
+		take(w, w->queue[at].agent, w->queue[at].direction, &w->queue[at].packet);
+	}
+	w->head = w->tail = 0;
+}
+
+/* A segment of one end; `data` bytes. */
+static void say(struct world *w, int agent, uint32_t seq, uint32_t ack, const char *data)
+{
+	struct dysco_tuple tuple = rig_session(4000, true);
+	struct rig_packet packet;
+
+	tuple = agent == SERVER ? dysco_tuple_reverse(&tuple) : tuple;
+	packet = rig_segment(&tuple, seq, ack, DYSCO_TCP_ACK, data, strlen(data));
+	enqueue(w, agent, DYSCO_OUT, &packet);
+	run(w);
+}
+
+static uint32_t right_leg(const struct world *w, int agent)
+{
+	const struct rig_agent *a = &w->rig->agent[agent];
+
+	for (uint32_t slot = 1; slot < a->sim.table.capacity; slot++) {
+		if (a->sim.legs[slot].mode == DYSCO_MODE_FAST &&
+		    (a->sim.legs[slot].role == DYSCO_ROLE_FIRST ||
+		     a->sim.legs[slot].role == DYSCO_ROLE_RIGHT)) {
+			return slot;
+		}
+	}
+	return DYSCO_NO_SLOT;
+}
+
+static struct dysco_address_list path_of(int first, int second)
+{
+	struct dysco_address_list path = {.count = 1};
+
+	path.hops[0].addr = rig_addr(first, true);
+	if (second >= 0) {
+		path.hops[path.count++].addr = rig_addr(second, true);
+	}
+	return path;
+}
+
+static uint32_t reconfigure(struct world *w, struct dysco_address_list path)
+{
+	struct rig_agent *a = &w->rig->agent[CLIENT];
+	uint32_t index = dysco_core_reconfigure(&a->core, w->rig->now_ns, right_leg(w, CLIENT),
+						DYSCO_KIND_ORDINARY, &path, &a->out);
+
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	return index;
+}
+
+/* client and server have sent "hello" (101 on) and "world" (501 on), through the box. */
+static struct world *established(void)
+{
+	static struct world w;
+	struct dysco_tuple session = rig_session(4000, true);
+
+	memset(&w, 0, sizeof(w));
+	w.rig = rig_new();
+	rig_connect(w.rig, &session);
+	say(&w, CLIENT, 101, 501, "hello");
+	say(&w, SERVER, 501, 106, "world");
+	say(&w, CLIENT, 106, 506, "");
+	assert_int_equal(w.boxed, 3);
+	assert_int_equal(w.delivered[SERVER], 5);
+	assert_int_equal(w.delivered[CLIENT], 5);
+	return &w;
+}
+
+static void nothing_is_left(const struct world *w)
+{
+	for (int i = 0; i < RIG_AGENTS; i++) {
+		for (uint32_t n = 1; n < DYSCO_SIM_ATTEMPTS; n++) {
+			assert_int_equal(w->rig->agent[i].sim.attempts[n].role, DYSCO_PART_NONE);
+		}
+	}
+}
+
+/* Both ends still talk, with their own numbers; `boxed`: through the box or not. */
+static void talks(struct world *w, bool boxed)
+{
+	unsigned int before = w->boxed;
+
+	say(w, CLIENT, 106, 506, "more");
+	assert_int_equal(w->last[SERVER].p.seq, 106);
+	assert_int_equal(w->last[SERVER].p.ack, 506);
+	assert_int_equal(w->last[SERVER].p.payload_bytes, 4);
+	say(w, SERVER, 506, 110, "and more");
+	assert_int_equal(w->last[CLIENT].p.seq, 506);
+	assert_int_equal(w->last[CLIENT].p.ack, 110);
+	assert_int_equal(w->last[CLIENT].p.payload_bytes, 8);
+	assert_int_equal(w->boxed - before, boxed ? 2 : 0);
+}
+
+static void a_box_is_left_out(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	assert_int_not_equal(reconfigure(w, path_of(SERVER, -1)), DYSCO_NO_ATTEMPT);
+	assert_int_equal(w->done, 2); /* at both anchors */
+	nothing_is_left(w);
+	talks(w, false);
+	rig_free(w->rig);
+}
+
+static void a_box_comes_back(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	reconfigure(w, path_of(SERVER, -1));
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(w->done, 4);
+	nothing_is_left(w);
+	talks(w, true);
+	rig_free(w->rig);
+}
+
+static void a_box_asks_to_be_left_out(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *box = &w->rig->agent[BOX];
+	struct dysco_address_list path = path_of(SERVER, -1);
+	uint32_t right = right_leg(w, BOX);
+
+	(void)state;
+	assert_int_not_equal(dysco_core_trigger(&box->core, w->rig->now_ns,
+						box->sim.legs[right].partner, &path, &box->out),
+			     DYSCO_NO_ATTEMPT);
+	carry_out(w, BOX, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->done, 3); /* both anchors, and the box has its answer */
+	nothing_is_left(w);
+	talks(w, false);
+	rig_free(w->rig);
+}
+
+static void what_is_not_possible_is_refused(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	assert_int_equal(reconfigure(w, path_of(CLIENT, SERVER)), DYSCO_NO_ATTEMPT);
+	assert_int_equal(w->reason, DYSCO_NACK_INVALID);
+	reconfigure(w, path_of(BOX, SERVER)); /* the box would be on both paths */
+	assert_int_equal(w->reason, DYSCO_NACK_INVALID);
+	assert_int_equal(w->failed, 2);
+	assert_int_equal(w->done, 0);
+	nothing_is_left(w);
+	talks(w, true);
+	rig_free(w->rig);
+}
+
+static void a_box_that_is_not_frozen_refuses(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *box = &w->rig->agent[BOX];
+	struct dysco_offsets delta = {0};
+	uint32_t left = box->sim.legs[right_leg(w, BOX)].partner;
+
+	(void)state;
+	assert_true(dysco_core_freeze(&box->core, left, &delta, false));
+	reconfigure(w, path_of(SERVER, -1));
+	assert_int_equal(w->reason, DYSCO_NACK_NOT_READY);
+	assert_true(dysco_core_freeze(&box->core, left, &delta, true));
+	reconfigure(w, path_of(SERVER, -1));
+	assert_int_equal(w->done, 2);
+	nothing_is_left(w);
+	rig_free(w->rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_box_is_left_out),
+	    cmocka_unit_test(a_box_comes_back),
+	    cmocka_unit_test(a_box_asks_to_be_left_out),
+	    cmocka_unit_test(what_is_not_possible_is_refused),
+	    cmocka_unit_test(a_box_that_is_not_frozen_refuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
