@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-enum { DELTA_RIGHT = 100, DELTA_LEFT = 200 };
-
 static bool after(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) > 0;
@@ -193,8 +191,8 @@ static void shift_sack(uint8_t *options, size_t bytes, uint32_t by)
 static void let_out_shifted(struct xp *x, uint8_t host, int d, struct sim_segment *s)
 {
 	uint8_t packet[SIM_PACKET_BYTES], options[40];
-	uint32_t own = d == 0 ? DELTA_RIGHT : DELTA_LEFT;
-	uint32_t other = d == 0 ? DELTA_LEFT : DELTA_RIGHT;
+	uint32_t own = d == 0 ? XP_DELTA_RIGHT : XP_DELTA_LEFT;
+	uint32_t other = d == 0 ? XP_DELTA_LEFT : XP_DELTA_RIGHT;
 
 	memcpy(options, s->options, s->options_bytes);
 	shift_sack(options, s->options_bytes, other);
@@ -221,6 +219,9 @@ void xp_box_arrived(struct xp *x, uint8_t host, const uint8_t *data, uint32_t by
 	}
 	d = dysco_tuple_equal(&s.tuple, &session) ? 0 : 1;
 	if (d == 1 && !dysco_tuple_equal(&s.tuple, &back)) {
+		if (s.flags & SIM_RST) {
+			return; /* no stack knows it */
+		}
 		xp_fail(x, "box of host %u is given a packet of another five-tuple", host);
 		return;
 	}

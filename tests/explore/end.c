@@ -420,6 +420,13 @@ static void in_dead(struct xp *x, uint8_t side, const struct sim_segment *s)
 	}
 }
 
+static bool of_session(const struct dysco_tuple *tuple)
+{
+	struct dysco_tuple session = xp_session(), back = dysco_tuple_reverse(&session);
+
+	return dysco_tuple_equal(tuple, &session) || dysco_tuple_equal(tuple, &back);
+}
+
 void xp_end_arrived(struct xp *x, uint8_t side, const uint8_t *data, uint32_t bytes)
 {
 	struct xp_end *e = &x->end[side];
@@ -429,6 +436,9 @@ void xp_end_arrived(struct xp *x, uint8_t side, const uint8_t *data, uint32_t by
 	xp_check_bytes(x, side ? "destination" : "initiator", data, bytes);
 	if (x->failed || !sim_segment_read(&s, data, bytes)) {
 		return;
+	}
+	if ((s.flags & SIM_RST) && !of_session(&s.tuple)) {
+		return; /* of a new path that did not come about: no stack knows it */
 	}
 	xp_options_read(&o, &s);
 	xp_check_given(x, side, &s, &o);

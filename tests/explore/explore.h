@@ -14,19 +14,25 @@
 #ifndef DYSCO_TESTS_EXPLORE_H
 #define DYSCO_TESTS_EXPLORE_H
 
+#include "core/attempt.h"
 #include "core/core.h"
 #include "datapath/sim/sim.h"
 #include "tests/explore/pool.h"
 #include "tests/sim/segment.h"
 
-#define XP_HOSTS      5 /* 0: initiator, 1: destination, 2..: boxes */
-#define XP_LEGS	      16
-#define XP_FLYING     40
-#define XP_DELAYED    8
-#define XP_QUEUE      32
-#define XP_CHOICES    128
-#define XP_NOW_NS     1000000000000ull
-#define XP_SCRIPT_MAX 4
+#define XP_HOSTS       5 /* 0: initiator, 1: destination, 2..: boxes */
+#define XP_LEGS	       16
+#define XP_ATTEMPTS    8 /* records, the unused one included */
+#define XP_FLYING      40
+#define XP_DELAYED     8
+#define XP_SLOW	       3
+#define XP_QUEUE       32
+#define XP_CHOICES     128
+#define XP_NOW_NS      1000000000000ull
+#define XP_SCRIPT_MAX  4
+#define XP_TRIES_TOLD  9 /* an attempt's repetitions beyond are alike */
+#define XP_DELTA_RIGHT 100
+#define XP_DELTA_LEFT  200
 
 /* ---- configurations ---- */
 enum xp_box_kind {
@@ -50,6 +56,16 @@ struct xp_app {
 	uint8_t keeps;	/* keepalive probes it may send */
 };
 
+/* What somebody asks for in the course of a run. */
+enum xp_ask { XP_ASK_NOTHING = 0, XP_ASK_REPLACE, XP_ASK_CANCEL };
+struct xp_step {
+	uint8_t ask;	 /* enum xp_ask */
+	uint8_t host;	 /* the left anchor */
+	uint8_t anchor;	 /* REPLACE: the right one */
+	uint8_t path[3]; /* REPLACE: hosts between them, 0 ends it */
+	bool then;	 /* when the steps before are taken, and their attempts over */
+};
+
 struct xp_config {
 	const char *name, *text;
 	uint8_t hosts;
@@ -60,8 +76,12 @@ struct xp_config {
 	uint8_t shift[2]; /* window scale, 0: none offered */
 	bool ts, sack;
 	uint32_t iss[2];
-	uint8_t loss, duplicates, delays, timers, crashes; /* at most, of each disturbance */
-	uint8_t total;					   /* and of all together, by default */
+	struct xp_step script[XP_SCRIPT_MAX];
+	uint8_t slack; /* bytes by which a right edge may be overstated */
+	bool by_age;   /* packets come in the order in which they were sent, but for delays */
+	uint8_t loss, duplicates, delays, timers, crashes,
+	    leases;    /* at most, of each disturbance */
+	uint8_t total; /* and of all together, by default */
 };
 extern const struct xp_config xp_configs[];
 extern const size_t xp_n_configs;
@@ -122,24 +142,27 @@ struct xp_packet {
 	uint64_t flow; /* packets of a flow keep their order unless delayed */
 	uint64_t hash;
 	uint8_t to;
-	uint8_t zero[3];
+	uint8_t idle; /* an empty ACK of a control session: its arrival changes nothing */
+	uint8_t zero[2];
 	uint32_t bytes;
 	uint8_t data[];
 };
 
 /* ---- world ---- */
+enum xp_cost { XP_LOSS = 0, XP_DUPLICATE, XP_DELAY, XP_TIMER, XP_CRASH, XP_LEASE, XP_FREE };
+
 struct xp_world {
 	uint32_t host[XP_HOSTS], end[2], box[XP_HOSTS]; /* components */
-	uint8_t spent[5];				/* by enum xp_cost */
-	uint8_t scripted;				/* steps of the script taken */
+	uint8_t spent[XP_FREE];				/* by enum xp_cost */
+	uint8_t scripted;				/* bits: steps of the script taken */
 	uint8_t n_flying, n_delayed;
 	uint8_t reset_sent; /* some end has aborted: resets are to be expected */
-	uint8_t zero[3];
-	uint32_t flying[XP_FLYING];   /* by flow, then by age */
+	uint8_t changed;    /* a reconfiguration was completed */
+	uint8_t n_slow;
+	uint32_t slow[XP_SLOW];	      /* flows that are slow, by name */
+	uint32_t flying[XP_FLYING];   /* by age, or by flow and then by age */
 	uint32_t delayed[XP_DELAYED]; /* by content; any may come at any time */
 };
-
-enum xp_cost { XP_LOSS = 0, XP_DUPLICATE, XP_DELAY, XP_TIMER, XP_CRASH, XP_FREE };
 
 enum xp_kind {
 	XP_DELIVER = 0, /* a: flow, the first packet of it */
@@ -149,10 +172,14 @@ enum xp_kind {
 	XP_CLOSE,
 	XP_ABORT,
 	XP_KEEPALIVE,
+	XP_STEP, /* a: of the script */
 	XP_RTO,
-	XP_DROP, /* a: flow */
-	XP_DUP,	 /* a: flow: delivered now, and once more at any time */
-	XP_HOLD, /* a: flow: overtaken by anything */
+	XP_DUE,	      /* a: host, b: attempt: its timer */
+	XP_LAPSE,     /* a: host, b: attempt: its lease is over */
+	XP_DROP,      /* a: flow */
+	XP_DUP,	      /* a: flow: delivered now, and once more at any time */
+	XP_HOLD,      /* a: flow: overtaken by anything */
+	XP_SLOW_FLOW, /* a: flow: from now on its packets come whenever they like, in order */
 	XP_RESTART,
 	XP_KINDS
 };
@@ -194,7 +221,7 @@ struct xp {
 	uint32_t n_queue;
 	uint32_t pressing; /* of the choices last listed, those that will be taken: the first */
 	struct dysco_actions *actions;
-	uint8_t budget[5], total;
+	uint8_t budget[XP_FREE], total;
 	bool failed, talk;
 	bool winding_up;  /* time passes after the end: legs go */
 	bool cut;	  /* a bound of the world itself was met */
@@ -214,22 +241,37 @@ void xp_begin(struct xp *x); /* x->w becomes the first world */
 uint32_t xp_choices(struct xp *x, struct xp_choice list[XP_CHOICES]);
 /* x->w becomes the next world; false: not a choice now (nothing done). */
 bool xp_take(struct xp *x, const struct xp_choice *choice);
-void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes);
+void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes, bool control);
 uint64_t xp_fingerprint(const struct xp *x);
 /* Nothing can happen any more: x->failed when that is not a good end. */
 void xp_check_end(struct xp *x);
 /* Without disturbance, fairly, to the end; false: x->failed. */
 bool xp_complete(struct xp *x);
 
+/* ---- component.c ---- */
+struct xp_summary {
+	uint8_t ready;	       /* slot of the leg that faces right and lives, 0: none */
+	uint8_t left;	       /* attempt of which this host is the left anchor, 0: none */
+	uint8_t attempts, due; /* how many; bits: those whose timer repeats something */
+	uint8_t lapses;	       /* bits: those that end with their lease */
+	uint8_t tired; /* bits: those of them that have repeated long enough, or have nothing to */
+	uint8_t zero[2];
+};
+const struct xp_summary *xp_summary(const struct xp *x, uint8_t host);
+struct xp_host *xp_host_load(struct xp *x, uint8_t host); /* for writing */
+void xp_hosts_store(struct xp *x);
+
 /* ---- host.c ---- */
 void xp_host_open(struct xp *x, uint8_t host);
 void xp_host_fresh(struct xp *x, uint8_t host);
-struct xp_host *xp_host_load(struct xp *x, uint8_t host); /* for writing */
-void xp_hosts_store(struct xp *x);
 uint8_t xp_host_of(const struct dysco_addr *addr); /* XP_HOSTS: none */
 struct dysco_addr xp_address(uint8_t host);
 void xp_host_arrived(struct xp *x, uint8_t host, const uint8_t *data, uint32_t bytes);
 void xp_host_restart(struct xp *x, uint8_t host);
+void xp_host_step(struct xp *x, const struct xp_step *step);
+void xp_host_due(struct xp *x, uint8_t host, uint8_t attempt, bool lapse);
+/* The path from the initiator on, as legs have it: checked, and nothing beside it. */
+void xp_check_path(struct xp *x);
 void xp_queue(struct xp *x, uint8_t host, bool out, const uint8_t *data, uint32_t bytes);
 void xp_work(struct xp *x); /* until the queue is empty */
 bool xp_host_wind_up(struct xp *x, uint8_t host, uint32_t turn);

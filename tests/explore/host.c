@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Hosts: the shipped packet path and core over a leg table of a few legs, and
- * their way in and out of a component. What time and traffic only count is
- * left out of it, so that worlds that behave alike are equal.
+ * Hosts: the shipped packet path and core over a leg table of a few legs.
  */
 #include "tests/explore/explore.h"
 
 #include <string.h>
 
-enum { PORT_SERVER = 80, PORT_CLIENT = 1000, COMPONENT_MAX = 64 * 1024 };
+enum { PORT_SERVER = 80, PORT_CLIENT = 1000 };
 
 /* ---- addresses ---- */
 
@@ -81,9 +79,20 @@ static uint32_t table_find(struct dysco_table *table, const struct dysco_leg_key
 	return at < h->n_keys ? h->keys[at].slot : DYSCO_NO_SLOT;
 }
 
+static void table_move(struct dysco_table *table, const struct dysco_leg_key *key, uint32_t slot)
+{
+	struct xp_host *h = (struct xp_host *)table;
+	uint32_t at = key_at(h, key);
+
+	if (at < h->n_keys) {
+		h->keys[at].slot = slot;
+	}
+}
+
 static const struct dysco_table_ops table_ops = {
     .bind = table_bind,
     .unbind = table_unbind,
+    .move = table_move,
     .find = table_find,
 };
 
@@ -121,6 +130,7 @@ void xp_host_open(struct xp *x, uint8_t host)
 	setup->timeouts = (struct dysco_timeouts)DYSCO_TIMEOUTS_DEFAULT;
 	dysco_sim_open(dp, XP_LEGS);
 	dp->table.ops = &table_ops;
+	dp->table.n_attempts = XP_ATTEMPTS;
 	dysco_sim_heartbeat(dp, XP_NOW_NS);
 	if (host == 0) {
 		write_policy(x->config, setup);
@@ -147,188 +157,6 @@ void xp_host_fresh(struct xp *x, uint8_t host)
 void xp_host_restart(struct xp *x, uint8_t host)
 {
 	start(xp_host_load(x, host), host);
-}
-
-/* ---- in and out of a component ---- */
-
-/* What of the core tells the future: from its random numbers to its count of legs. */
-#define CORE_FROM  offsetof(struct dysco_core, random)
-#define CORE_BYTES (offsetof(struct dysco_core, round_robin) - CORE_FROM)
-
-struct buffer {
-	uint8_t *at;
-	uint32_t used;
-};
-
-static void put(struct buffer *b, const void *data, size_t bytes)
-{
-	memcpy(b->at + b->used, data, bytes);
-	b->used += (uint32_t)bytes;
-}
-
-static void get(struct buffer *b, void *data, size_t bytes)
-{
-	memcpy(data, b->at + b->used, bytes);
-	b->used += (uint32_t)bytes;
-}
-
-static uint8_t bound(const struct xp_host *h, const struct dysco_leg *leg, uint32_t slot, int d)
-{
-	struct dysco_leg_key key = {.tuple = leg->host_tuple, .host = leg->host};
-
-	if (d == DYSCO_IN) {
-		key.tuple = dysco_tuple_reverse(&leg->wire_tuple);
-		key.direction = DYSCO_IN;
-	}
-	return table_find((struct dysco_table *)(uintptr_t)h, &key) == slot;
-}
-
-static void put_cold(struct buffer *b, const struct dysco_leg_cold *cold)
-{
-	put(b, &cold->id, sizeof(cold->id));
-	put(b, &cold->session, sizeof(cold->session));
-	put(b, &cold->list.next, 1);
-	put(b, &cold->list.count, 1);
-	put(b, cold->list.hops, cold->list.count * sizeof(cold->list.hops[0]));
-	put(b, &cold->isn, sizeof(cold->isn));
-	put(b, &cold->refused, 1);
-	put(b, &cold->own_hops, 1);
-}
-
-static void get_cold(struct buffer *b, struct dysco_leg_cold *cold)
-{
-	memset(cold, 0, sizeof(*cold));
-	get(b, &cold->id, sizeof(cold->id));
-	get(b, &cold->session, sizeof(cold->session));
-	get(b, &cold->list.next, 1);
-	get(b, &cold->list.count, 1);
-	get(b, cold->list.hops, cold->list.count * sizeof(cold->list.hops[0]));
-	get(b, &cold->isn, sizeof(cold->isn));
-	get(b, &cold->refused, 1);
-	get(b, &cold->own_hops, 1);
-	cold->syn_count = 1;
-}
-
-static void forget_counts(struct dysco_leg *leg)
-{
-	leg->created_ns = 0;
-	for (int d = 0; d < 2; d++) {
-		leg->run[d].packets = leg->run[d].bytes = leg->run[d].last_ns = 0;
-	}
-}
-
-static void put_leg(struct xp_host *h, struct buffer *b, uint32_t slot)
-{
-	struct dysco_leg *leg = &h->dp.legs[slot];
-	uint8_t keys = 0;
-
-	put(b, &leg->mode, 1);
-	if (leg->mode == DYSCO_MODE_FREE) {
-		put(b, &leg->partner, sizeof(leg->partner));
-		return;
-	}
-	forget_counts(leg);
-	for (int d = 0; d < 2; d++) {
-		keys |= (uint8_t)(bound(h, leg, slot, d) << d);
-	}
-	put(b, &keys, 1);
-	put(b, leg, sizeof(*leg));
-	put_cold(b, &h->dp.cold[slot]);
-}
-
-static void get_leg(struct xp_host *h, struct buffer *b, uint32_t slot)
-{
-	struct dysco_leg *leg = &h->dp.legs[slot];
-	uint8_t keys;
-
-	memset(leg, 0, sizeof(*leg));
-	get(b, &leg->mode, 1);
-	if (leg->mode == DYSCO_MODE_FREE) {
-		get(b, &leg->partner, sizeof(leg->partner));
-		return;
-	}
-	get(b, &keys, 1);
-	get(b, leg, sizeof(*leg));
-	get_cold(b, &h->dp.cold[slot]);
-	for (int d = 0; d < 2; d++) {
-		struct dysco_leg_key key = {leg->host_tuple, leg->host, DYSCO_OUT, 0};
-
-		if (d == DYSCO_IN) {
-			key.tuple = dysco_tuple_reverse(&leg->wire_tuple);
-			key.direction = DYSCO_IN;
-		}
-		if ((keys >> d) & 1) {
-			table_bind(&h->dp.table, &key, slot);
-		}
-	}
-}
-
-static uint32_t put_host(struct xp *x, struct xp_host *h)
-{
-	static uint8_t memory[COMPONENT_MAX];
-	struct buffer b = {memory, 0};
-	uint8_t bound_keys = 0, claimed = 0;
-
-	put(&b, &h->starts, 1);
-	h->core.scan_slot = 0;
-	put(&b, (const uint8_t *)&h->core + CORE_FROM, CORE_BYTES);
-	for (uint32_t slot = 1; slot <= h->core.high_slot; slot++) {
-		put_leg(h, &b, slot);
-		for (int d = 0; d < 2; d++) {
-			bound_keys += bound(h, &h->dp.legs[slot], slot, d);
-		}
-	}
-	claimed = h->n_keys;
-	if (bound_keys != claimed) {
-		xp_fail(x, "the table has a key that is no leg's");
-	}
-	return xp_pool_put(&x->pool, memory, b.used);
-}
-
-static void get_host(struct xp *x, struct xp_host *h, uint32_t number)
-{
-	struct buffer b = {NULL, 0};
-	uint32_t bytes, was = h->core.high_slot;
-
-	b.at = (uint8_t *)(uintptr_t)xp_pool_get(&x->pool, number, &bytes);
-	h->n_keys = 0;
-	get(&b, &h->starts, 1);
-	get(&b, (uint8_t *)&h->core + CORE_FROM, CORE_BYTES);
-	for (uint32_t slot = 1; slot <= h->core.high_slot; slot++) {
-		get_leg(h, &b, slot);
-	}
-	for (uint32_t slot = h->core.high_slot + 1; slot <= was; slot++) {
-		memset(&h->dp.legs[slot], 0, sizeof(h->dp.legs[slot]));
-	}
-	h->loaded = number;
-}
-
-struct xp_host *xp_host_load(struct xp *x, uint8_t host)
-{
-	struct xp_host *h = &x->hosts[host];
-
-	if (!h->dirty) {
-		if (h->loaded != x->w.host[host]) {
-			get_host(x, h, x->w.host[host]);
-		}
-		h->core.counter = 1; /* else each message would be a new one */
-		h->dirty = true;
-	}
-	return h;
-}
-
-void xp_hosts_store(struct xp *x)
-{
-	for (uint8_t host = 0; host < x->config->hosts; host++) {
-		struct xp_host *h = &x->hosts[host];
-
-		if (h->dirty) {
-			h->loaded = put_host(x, h);
-			x->w.host[host] = h->loaded;
-			h->dirty = false;
-			x->cut = x->cut || h->loaded == 0;
-		}
-	}
 }
 
 /* ---- packets ---- */
@@ -362,6 +190,7 @@ void xp_queue(struct xp *x, uint8_t host, bool out, const uint8_t *data, uint32_
 static void carry_out(struct xp *x, uint8_t host, const struct dysco_input *in)
 {
 	const struct dysco_actions *actions = x->actions;
+	const struct xp_host *h = &x->hosts[host];
 	bool answered = !in;
 
 	for (uint32_t i = 0; i < actions->count && !x->failed; i++) {
@@ -371,7 +200,7 @@ static void carry_out(struct xp *x, uint8_t host, const struct dysco_input *in)
 		answered = answered || a->kind != DYSCO_ACT_EVENT;
 		switch (a->kind) {
 		case DYSCO_ACT_SEND:
-			xp_fly(x, data, a->bytes);
+			xp_fly(x, data, a->bytes, h->dp.legs[a->slot].role == DYSCO_ROLE_CONTROL);
 			break;
 		case DYSCO_ACT_DELIVER:
 			xp_queue(x, host, false, data, a->bytes);
@@ -380,7 +209,7 @@ static void carry_out(struct xp *x, uint8_t host, const struct dysco_input *in)
 			if (!in) {
 				xp_fail(x, "core of host %u: PASS without a packet", host);
 			} else if (in->direction == DYSCO_OUT) {
-				xp_fly(x, in->data, in->bytes);
+				xp_fly(x, in->data, in->bytes, false);
 			} else {
 				xp_queue(x, host, false, in->data, in->bytes);
 			}
@@ -389,6 +218,7 @@ static void carry_out(struct xp *x, uint8_t host, const struct dysco_input *in)
 			xp_say(x, "    core of host %u drops: reason %u", host, a->reason);
 			break;
 		default:
+			x->w.changed |= a->event == DYSCO_EVENT_RECONFIGURED;
 			xp_say(x, "    core of host %u: event %u, reason %u", host, a->event,
 			       a->reason);
 			break;
@@ -437,7 +267,7 @@ static void through(struct xp *x, uint8_t host, enum dysco_direction direction,
 		break;
 	default:
 		if (direction == DYSCO_OUT) {
-			xp_fly(x, data, bytes);
+			xp_fly(x, data, bytes, false);
 		} else {
 			xp_queue(x, host, false, data, bytes);
 		}
@@ -464,6 +294,38 @@ void xp_work(struct xp *x)
 		}
 	}
 	x->n_queue = 0;
+}
+
+/* ---- reconfiguration ---- */
+
+void xp_host_step(struct xp *x, const struct xp_step *step)
+{
+	struct xp_host *h = xp_host_load(x, step->host);
+	const struct xp_summary *summary = xp_summary(x, step->host);
+	struct dysco_address_list list = {0};
+
+	if (step->ask == XP_ASK_CANCEL) {
+		dysco_core_attempt_cancel(&h->core, XP_NOW_NS, summary->left, x->actions);
+	} else {
+		for (uint8_t i = 0; i < sizeof(step->path) && step->path[i]; i++) {
+			list.hops[list.count++].addr = xp_address(step->path[i]);
+		}
+		list.hops[list.count++].addr = xp_address(step->anchor);
+		dysco_core_reconfigure(&h->core, XP_NOW_NS, summary->ready, DYSCO_KIND_ORDINARY,
+				       &list, x->actions);
+	}
+	self_check(x, h);
+	carry_out(x, step->host, NULL);
+}
+
+void xp_host_due(struct xp *x, uint8_t host, uint8_t attempt, bool lapse)
+{
+	struct xp_host *h = xp_host_load(x, host);
+
+	h->dp.attempts[attempt].lease_ns = lapse ? 0 : UINT64_MAX;
+	dysco_core_attempt_due(&h->core, XP_NOW_NS, attempt, x->actions);
+	self_check(x, h);
+	carry_out(x, host, NULL);
 }
 
 /* Long after the last packet, and longer with each turn: false when this host still has legs. */

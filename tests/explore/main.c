@@ -67,7 +67,7 @@ static void work(const struct run *run, struct job *job)
 	}
 	if (run->total >= 0) {
 		x->total = (uint8_t)run->total;
-		for (int i = 0; i < 5; i++) {
+		for (int i = 0; i < XP_FREE; i++) {
 			x->budget[i] = x->budget[i] ? x->total : 0;
 		}
 	}

@@ -11,8 +11,11 @@ static const char *const kind_names[XP_KINDS] = {
     [XP_READ] = "read",	      [XP_CLOSE] = "close",	[XP_ABORT] = "abort",
     [XP_RTO] = "timer",	      [XP_DROP] = "drop",	[XP_DUP] = "duplicate",
     [XP_HOLD] = "delay",      [XP_RESTART] = "restart", [XP_KEEPALIVE] = "keepalive",
+    [XP_STEP] = "step",	      [XP_SLOW_FLOW] = "slow",	[XP_DUE] = "due",
+    [XP_LAPSE] = "lapse",
 };
-static const char *const cost_names[] = {"loss", "duplicate", "delay", "premature", "crash", ""};
+static const char *const cost_names[] = {"loss",  "duplicate", "delay", "premature",
+					 "crash", "lease",     ""};
 
 void xp_trace_add(struct xp_trace *t, struct xp_choice c)
 {
@@ -76,13 +79,13 @@ void xp_packet_text(const struct xp *x, uint32_t id, char *text, size_t bytes)
 
 void xp_choice_say(struct xp *x, const struct xp_choice *c, char *text, size_t bytes)
 {
-	int n = snprintf(text, bytes, "%s %u", kind_names[c->kind], c->a);
+	int n = snprintf(text, bytes, "%s %u %u", kind_names[c->kind], c->a, c->b);
 	uint32_t id = 0;
 
 	if (c->kind == XP_LATE && c->a < x->w.n_delayed) {
 		id = x->w.delayed[c->a];
 	} else if ((c->kind == XP_DELIVER || c->kind == XP_DROP || c->kind == XP_DUP ||
-		    c->kind == XP_HOLD) &&
+		    c->kind == XP_HOLD || c->kind == XP_SLOW_FLOW) &&
 		   c->a < x->w.n_flying) {
 		id = x->w.flying[c->a];
 	}
@@ -218,14 +221,14 @@ static const struct xp_config *config_named(const char *name)
 static bool read_choice(struct xp_trace *t, const char *line)
 {
 	char name[32];
-	unsigned int a = 0;
+	unsigned int a = 0, b = 0;
 
-	if (sscanf(line, "%31s %u", name, &a) < 1 || a > UINT8_MAX) {
+	if (sscanf(line, "%31s %u %u", name, &a, &b) < 1 || a > UINT8_MAX || b > UINT8_MAX) {
 		return false;
 	}
 	for (uint8_t kind = 0; kind < XP_KINDS; kind++) {
 		if (strcmp(name, kind_names[kind]) == 0) {
-			xp_trace_add(t, (struct xp_choice){kind, (uint8_t)a, XP_FREE, 0});
+			xp_trace_add(t, (struct xp_choice){kind, (uint8_t)a, XP_FREE, (uint8_t)b});
 			return true;
 		}
 	}

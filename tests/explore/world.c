@@ -12,19 +12,17 @@ enum { COMPLETION_STEPS = 4000, WIND_UPS = 6 };
 
 bool xp_open(struct xp *x, const struct xp_config *config)
 {
-	static const uint8_t none[5];
-
 	memset(x, 0, sizeof(*x));
 	x->config = config;
 	x->hosts = calloc(XP_HOSTS, sizeof(*x->hosts));
 	x->queue = calloc(XP_QUEUE, sizeof(*x->queue));
 	x->actions = calloc(1, sizeof(*x->actions));
-	memcpy(x->budget, none, sizeof(x->budget));
 	x->budget[XP_LOSS] = config->loss;
 	x->budget[XP_DUPLICATE] = config->duplicates;
 	x->budget[XP_DELAY] = config->delays;
 	x->budget[XP_TIMER] = config->timers;
 	x->budget[XP_CRASH] = config->crashes;
+	x->budget[XP_LEASE] = config->leases;
 	x->total = config->total;
 	return x->hosts && x->queue && x->actions && xp_pool_open(&x->pool, 1ull << 36);
 }
@@ -98,7 +96,7 @@ uint64_t xp_fingerprint(const struct xp *x)
 	const struct xp_world *w = &x->w;
 	uint64_t hash = xp_hash(1, w, offsetof(struct xp_world, spent));
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < XP_FREE; i++) {
 		if (x->budget[i] < x->total) {
 			hash = xp_hash(hash, &w->spent[i], 1);
 		}
@@ -119,7 +117,7 @@ static const struct xp_packet *packet_at(const struct xp *x, uint32_t number)
 	return xp_pool_get(&x->pool, number, &bytes);
 }
 
-void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes)
+void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes, bool control)
 {
 	static uint64_t memory[(sizeof(struct xp_packet) + SIM_PACKET_BYTES) / 8 + 1];
 	struct xp_packet *p = (struct xp_packet *)memory;
@@ -135,6 +133,7 @@ void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes)
 	p->to = xp_host_of(&s.tuple.dst);
 	p->flow = xp_hash(2, &s.tuple, sizeof(s.tuple));
 	p->bytes = bytes;
+	p->idle = control && s.flags == SIM_ACK && s.payload_bytes == 0;
 	p->hash = xp_hash(3, data, bytes);
 	memcpy(p->data, data, bytes);
 	if (p->to >= x->config->hosts) {
@@ -144,7 +143,8 @@ void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes)
 	} else if (x->w.n_flying == XP_FLYING) {
 		x->cut = true;
 	} else {
-		while (at < x->w.n_flying && packet_at(x, x->w.flying[at])->flow <= p->flow) {
+		while (at < x->w.n_flying &&
+		       (x->config->by_age || packet_at(x, x->w.flying[at])->flow <= p->flow)) {
 			at++;
 		}
 		memmove(&x->w.flying[at + 1], &x->w.flying[at],
@@ -188,6 +188,20 @@ static void delay(struct xp *x, uint32_t number)
 	w->n_delayed++;
 }
 
+static void slow_down(struct xp *x, uint32_t number)
+{
+	struct xp_world *w = &x->w;
+	uint32_t name = (uint32_t)packet_at(x, number)->flow;
+	uint8_t at = 0;
+
+	while (at < w->n_slow && w->slow[at] < name) {
+		at++;
+	}
+	memmove(&w->slow[at + 1], &w->slow[at], (w->n_slow - at) * sizeof(w->slow[0]));
+	w->slow[at] = name;
+	w->n_slow++;
+}
+
 static void deliver(struct xp *x, uint32_t number)
 {
 	const struct xp_packet *p = packet_at(x, number);
@@ -202,18 +216,23 @@ struct choices {
 	uint32_t count;
 };
 
-static void add(struct choices *c, enum xp_kind kind, uint8_t a, enum xp_cost cost)
+static void add_pair(struct choices *c, enum xp_kind kind, uint8_t a, uint8_t b, enum xp_cost cost)
 {
 	if (c->count < XP_CHOICES) {
-		c->list[c->count++] = (struct xp_choice){(uint8_t)kind, a, (uint8_t)cost, 0};
+		c->list[c->count++] = (struct xp_choice){(uint8_t)kind, a, (uint8_t)cost, b};
 	}
+}
+
+static void add(struct choices *c, enum xp_kind kind, uint8_t a, enum xp_cost cost)
+{
+	add_pair(c, kind, a, 0, cost);
 }
 
 static bool affordable(const struct xp *x, enum xp_cost cost)
 {
 	uint32_t spent = 0;
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < XP_FREE; i++) {
 		spent += x->w.spent[i];
 	}
 	return x->w.spent[cost] < x->budget[cost] && spent < x->total;
@@ -263,18 +282,75 @@ static void add_whims(const struct xp *x, struct choices *c, uint8_t side)
 	}
 }
 
-/* Each flow by its first packet. */
+static bool is_slow(const struct xp *x, const struct xp_packet *p)
+{
+	for (uint8_t i = 0; i < x->w.n_slow; i++) {
+		if (x->w.slow[i] == (uint32_t)p->flow) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_first_of_flow(const struct xp *x, uint8_t at)
+{
+	for (uint8_t i = 0; i < at; i++) {
+		if (packet_at(x, x->w.flying[i])->flow == packet_at(x, x->w.flying[at])->flow) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Each flow by its first packet; when age counts, of those that are not slow only the oldest. */
 static void add_flying(const struct xp *x, struct choices *c, enum xp_kind kind, enum xp_cost cost)
 {
-	uint64_t flow = 0;
+	bool oldest = true;
 
 	for (uint8_t i = 0; i < x->w.n_flying; i++) {
 		const struct xp_packet *p = packet_at(x, x->w.flying[i]);
+		bool slow = x->config->by_age && is_slow(x, p);
 
-		if (i == 0 || p->flow != flow) {
+		if (is_first_of_flow(x, i) && (slow || oldest || !x->config->by_age)) {
 			add(c, kind, i, cost);
 		}
-		flow = p->flow;
+		oldest = oldest && slow;
+	}
+}
+
+static void add_slow(const struct xp *x, struct choices *c)
+{
+	for (uint8_t i = 0; x->w.n_slow < XP_SLOW && i < x->w.n_flying; i++) {
+		if (is_first_of_flow(x, i) && !is_slow(x, packet_at(x, x->w.flying[i]))) {
+			add(c, XP_SLOW_FLOW, i, XP_DELAY);
+		}
+	}
+}
+
+/* What changes nothing when it arrives may as well arrive at once. */
+static bool add_idle(const struct xp *x, struct choices *c)
+{
+	for (uint8_t i = 0; i < x->w.n_flying; i++) {
+		if (packet_at(x, x->w.flying[i])->idle && is_first_of_flow(x, i)) {
+			add(c, XP_DELIVER, i, XP_FREE);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void add_attempts(const struct xp *x, struct choices *c, enum xp_kind kind,
+			 enum xp_cost cost, bool tired)
+{
+	for (uint8_t host = 0; host < x->config->hosts; host++) {
+		const struct xp_summary *s = xp_summary(x, host);
+		uint8_t bits = kind == XP_DUE ? s->due : tired ? s->tired : s->lapses;
+
+		for (uint8_t i = 0; bits >> i; i++) {
+			if ((bits >> i) & 1) {
+				add_pair(c, kind, host, i, cost);
+			}
+		}
 	}
 }
 
@@ -285,6 +361,44 @@ static void add_timers(const struct xp *x, struct choices *c, enum xp_cost cost)
 			add(c, XP_RTO, side, cost);
 		}
 	}
+	add_attempts(x, c, XP_DUE, cost, false);
+}
+
+/* A lease is long: it ends when there is nothing else to wait for. */
+static void add_waits(const struct xp *x, struct choices *c)
+{
+	add_timers(x, c, XP_FREE);
+	add_attempts(x, c, XP_LAPSE, XP_FREE, true);
+	if (c->count == 0) {
+		add_attempts(x, c, XP_LAPSE, XP_FREE, false);
+	}
+}
+
+static bool attempts_under_way(const struct xp *x)
+{
+	for (uint8_t host = 0; host < x->config->hosts; host++) {
+		if (xp_summary(x, host)->attempts) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void add_script(const struct xp *x, struct choices *c)
+{
+	for (uint8_t i = 0; i < XP_SCRIPT_MAX && x->config->script[i].ask; i++) {
+		const struct xp_step *step = &x->config->script[i];
+		const struct xp_summary *s = xp_summary(x, step->host);
+		uint8_t before = (uint8_t)((1u << i) - 1);
+
+		if (((x->w.scripted >> i) & 1) ||
+		    (step->then && ((x->w.scripted & before) != before || attempts_under_way(x)))) {
+			continue;
+		}
+		if (step->ask == XP_ASK_CANCEL ? s->left : s->ready) {
+			add(c, XP_STEP, i, XP_FREE);
+		}
+	}
 }
 
 /* The wait for a timer is over when nothing else can happen; before, it is premature. */
@@ -293,6 +407,10 @@ uint32_t xp_choices(struct xp *x, struct xp_choice list[XP_CHOICES])
 	struct choices c = {list, 0};
 
 	load_small(x);
+	if (add_idle(x, &c)) {
+		x->pressing = c.count;
+		return c.count;
+	}
 	add_flying(x, &c, XP_DELIVER, XP_FREE);
 	for (uint8_t i = 0; i < x->w.n_delayed; i++) {
 		if (i == 0 || x->w.delayed[i] != x->w.delayed[i - 1]) {
@@ -302,13 +420,17 @@ uint32_t xp_choices(struct xp *x, struct xp_choice list[XP_CHOICES])
 	for (uint8_t side = 0; side < 2; side++) {
 		add_app(x, &c, side);
 	}
+	add_script(x, &c);
 	if (c.count == 0) {
-		add_timers(x, &c, XP_FREE);
+		add_waits(x, &c);
 		x->pressing = c.count;
 	} else {
 		x->pressing = c.count;
 		if (affordable(x, XP_TIMER)) {
 			add_timers(x, &c, XP_TIMER);
+		}
+		if (affordable(x, XP_LEASE)) {
+			add_attempts(x, &c, XP_LAPSE, XP_LEASE, false);
 		}
 	}
 	for (uint8_t side = 0; side < 2; side++) {
@@ -322,6 +444,9 @@ uint32_t xp_choices(struct xp *x, struct xp_choice list[XP_CHOICES])
 	}
 	if (affordable(x, XP_DELAY)) {
 		add_flying(x, &c, XP_HOLD, XP_DELAY);
+		if (x->config->by_age) {
+			add_slow(x, &c);
+		}
 	}
 	if (affordable(x, XP_CRASH)) {
 		for (uint8_t host = 0; host < x->config->hosts; host++) {
@@ -352,6 +477,9 @@ static void act(struct xp *x, const struct xp_choice *c)
 		take_flying(&x->w, c->a);
 		delay(x, number);
 		break;
+	case XP_SLOW_FLOW:
+		slow_down(x, number);
+		break;
 	case XP_LATE:
 		number = x->w.delayed[c->a];
 		take_delayed(&x->w, c->a);
@@ -374,6 +502,14 @@ static void act(struct xp *x, const struct xp_choice *c)
 		break;
 	case XP_RTO:
 		xp_end_timer(x, c->a);
+		break;
+	case XP_STEP:
+		x->w.scripted |= (uint8_t)(1u << c->a);
+		xp_host_step(x, &x->config->script[c->a]);
+		break;
+	case XP_DUE:
+	case XP_LAPSE:
+		xp_host_due(x, c->a, c->b, c->kind == XP_LAPSE);
 		break;
 	default:
 		xp_host_restart(x, c->a);
@@ -442,11 +578,20 @@ void xp_check_end(struct xp *x)
 		}
 		over = over && x->end[side].state != XP_TCP_OPEN;
 	}
+	if (attempts_under_way(x)) {
+		xp_fail(x, "nothing happens any more, and an attempt is left");
+		return;
+	}
+	/* A RST that was lost may leave half of a connection open, as everywhere. */
+	if (!x->w.reset_sent && x->w.spent[XP_LOSS] == 0) {
+		xp_check_path(x);
+	}
 	if (!x->w.reset_sent && !all_delivered(x)) {
 		xp_fail(x, "the end, and not all is delivered");
 		return;
 	}
-	over = over && (!x->w.reset_sent || x->end[0].reset || x->end[1].reset);
+	over = over && x->w.spent[XP_LOSS] == 0 &&
+	       (!x->w.reset_sent || x->end[0].reset || x->end[1].reset);
 	for (uint8_t host = 2; over && host < x->config->hosts; host++) {
 		if (x->config->box[host] == XP_BOX_STRICT && !xp_box_closed(&x->box[host])) {
 			xp_fail(x, "the box of host %u still believes in the connection", host);
@@ -474,7 +619,7 @@ bool xp_complete(struct xp *x)
 {
 	struct xp_choice list[XP_CHOICES];
 	uint8_t budget = x->total;
-	uint32_t turn = 0;
+	uint32_t turn = 0, timers = 0, at;
 
 	x->total = 0;
 	while (turn < COMPLETION_STEPS && !x->failed && !x->cut) {
@@ -483,8 +628,9 @@ bool xp_complete(struct xp *x)
 			xp_check_end(x);
 			break;
 		}
-		say_choice(x, &list[turn % x->pressing]);
-		xp_take(x, &list[turn % x->pressing]);
+		at = list[0].kind >= XP_RTO ? timers++ : turn;
+		say_choice(x, &list[at % x->pressing]);
+		xp_take(x, &list[at % x->pressing]);
 		turn++;
 	}
 	if (turn == COMPLETION_STEPS) {
