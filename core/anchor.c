@@ -661,6 +661,10 @@ static void new_leg_packet(struct dysco_core *core, struct dysco_work *w, uint32
 		dysco_relay_in(core, w, a, DYSCO_PATH_NEW);
 		return;
 	}
+	if (w->p.payload_bytes > 0 || (w->p.flags & DYSCO_TCP_FIN)) {
+		dysco_drop(core, w, a->new_slot, DYSCO_REASON_PENDING); /* sooner than the cut */
+		return;
+	}
 	ends_here(w, a->new_slot);
 	if (a->role == DYSCO_PART_RIGHT_ANCHOR) {
 		right_handshake(core, w, index);
