@@ -146,6 +146,16 @@ static void pass_on(struct sim_world *w, const struct sim_packet *from)
 	}
 }
 
+/* Control, and the handshake of a new path, end at an agent without a reason to give. */
+static bool may_end_here(const struct sim_world *w, const struct sim_packet *from)
+{
+	struct sim_segment s;
+
+	return from && (from->meta.origin == SIM_BY_AGENT ||
+			(w->moving && sim_segment_read(&s, from->data, from->bytes) &&
+			 s.payload_bytes == 0 && !(s.flags & SIM_FIN)));
+}
+
 /* from: the punted packet, or NULL. Its answer is the first action that moves or ends a packet. */
 static void carry_out(struct sim_world *w, uint8_t agent, const struct sim_packet *from)
 {
@@ -166,14 +176,14 @@ static void carry_out(struct sim_world *w, uint8_t agent, const struct sim_packe
 			break;
 		case DYSCO_ACT_DROP:
 			sim_say(w, "  core %u drops: reason %u", agent, action.reason);
-			if (action.reason == DYSCO_REASON_NONE &&
-			    (!from || from->meta.origin != SIM_BY_AGENT)) {
+			if (action.reason == DYSCO_REASON_NONE && !may_end_here(w, from)) {
 				sim_fail(w, "core %u: a drop without a reason", agent);
 			}
 			answers++;
 			break;
 		default:
-			sim_say(w, "  core %u event %u slot %u", agent, action.event, action.slot);
+			sim_say(w, "  core %u event %u slot %u reason %u", agent, action.event,
+				action.slot, action.reason);
 			w->outcomes[SIM_N_TRACES] += action.event == DYSCO_EVENT_TRACE;
 			break;
 		}

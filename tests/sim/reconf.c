@@ -392,9 +392,9 @@ static void begin(struct sim_world *w, struct sim_wish *wish, uint32_t slot,
 	uint64_t before = table_hash(a);
 	uint32_t index = dysco_core_reconfigure(&a->core, w->now_ns, slot, 0, list, &w->actions);
 
-	sim_say(w, "attempt %u: flow %u between nodes %u and %u, %u boxes: %s",
+	sim_say(w, "attempt %u: flow %u between nodes %u and %u, %u boxes: %s (%u)",
 		(unsigned int)(wish - w->wishes), wish->flow, wish->left, wish->right,
-		wish->n_path, index ? "begins" : "refused");
+		wish->n_path, index ? "begins" : "refused", w->actions.list[0].reason);
 	if (index == 0) {
 		if (table_hash(a) != before) {
 			sim_fail(w, "a refused reconfiguration has changed the table");

@@ -216,15 +216,12 @@ static void draw_app(struct sim_world *w, const struct sim_plan *plan, struct si
 /* Sessions that live for a while and always have something to say. */
 static void draw_talker(struct sim_world *w, struct sim_app *app)
 {
-	app->total = sim_random(w, 12000);
-	app->burst = app->total;
-	if (sim_chance(w, 850)) {
-		uint32_t writes = 1 + sim_random(w, 24);
+	uint32_t writes = 1 + sim_random(w, 24);
 
-		app->step = 1 + app->total / writes;
-		app->burst = app->step < app->total ? app->step : app->total;
-		app->pause_ns = (20 + sim_random(w, 300)) * SIM_MS;
-	}
+	app->total = sim_random(w, 12000);
+	app->step = 1 + app->total / writes;
+	app->burst = app->step < app->total ? app->step : app->total;
+	app->pause_ns = (20 + sim_random(w, 6000) / writes) * SIM_MS;
 }
 
 static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct sim_flow *flow)
