@@ -46,8 +46,12 @@ void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_act
 
 	msg.subsession = old->wire_tuple;
 	msg.list = a->list;
-	msg.numbers.seq = old->offsets.seq_out;
-	msg.numbers.ts = old->offsets.ts_out;
+	if (a->kind == DYSCO_KIND_RECOVERY) {
+		msg.numbers = dysco_recovery_numbers(core, a->old_slot);
+	} else {
+		msg.numbers.seq = old->offsets.seq_out;
+		msg.numbers.ts = old->offsets.ts_out;
+	}
 	dysco_ctl_send(core, out, a->to_right, DYSCO_MSG_LOCK, &msg);
 }
 
@@ -56,8 +60,12 @@ static void tell_locked(struct dysco_core *core, struct dysco_actions *out, uint
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 	struct dysco_msg_control msg = dysco_attempt_message(core, index);
 
-	msg.numbers.seq = a->locked.seq_out;
-	msg.numbers.ts = a->locked.ts_out;
+	if (a->kind == DYSCO_KIND_RECOVERY) {
+		msg.numbers = dysco_recovery_numbers(core, a->old_slot);
+	} else {
+		msg.numbers.seq = a->locked.seq_out;
+		msg.numbers.ts = a->locked.ts_out;
+	}
 	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_LOCKED, &msg);
 }
 
@@ -195,8 +203,10 @@ static void give_up_new(struct dysco_core *core, uint64_t now_ns, uint32_t index
 	}
 	if (a->cut_made) {
 		dysco_relay_end(core, a, DYSCO_PATH_OLD);
-		set_mode(core, a->old_slot, DYSCO_MODE_FAST);
 		a->cut_made = 0;
+	}
+	if (dysco_leg_at(core, a->old_slot)->mode == DYSCO_MODE_PUNT) {
+		set_mode(core, a->old_slot, DYSCO_MODE_FAST);
 	}
 }
 
@@ -332,8 +342,12 @@ static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, 
 	if (kept != DYSCO_NO_ATTEMPT) {
 		dysco_kept_refuse(core, mail->w->out, mail->w->now_ns, kept, DYSCO_NACK_BUSY);
 	}
-	a->offset_in = mail->msg.numbers.seq + old->offsets.seq_in;
-	a->ts_in = mail->msg.numbers.ts + old->offsets.ts_in;
+	if (a->kind == DYSCO_KIND_RECOVERY) {
+		a->fixed_cut = mail->msg.numbers.base; /* the ends' numbers are the same */
+	} else {
+		a->offset_in = mail->msg.numbers.seq + old->offsets.seq_in;
+		a->ts_in = mail->msg.numbers.ts + old->offsets.ts_in;
+	}
 	if (dysco_leg_not_ready(old) != DYSCO_NACK_NONE ||
 	    !dysco_new_path_begin(core, mail->w->now_ns, index, mail->w->out)) {
 		dysco_anchor_cancel(core, mail->w->now_ns, index,
@@ -486,9 +500,14 @@ void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *ma
 	a->old_slot = left;
 	a->to_left = mail->via;
 	a->started_ns = mail->w->now_ns;
-	a->offset_in = mail->msg.numbers.seq + leg->offsets.seq_in;
-	a->ts_in = mail->msg.numbers.ts + leg->offsets.ts_in;
 	a->locked = leg->offsets;
+	if (a->kind == DYSCO_KIND_RECOVERY) {
+		a->fixed_cut = mail->msg.numbers.base;
+		set_mode(core, left, DYSCO_MODE_PUNT);
+	} else {
+		a->offset_in = mail->msg.numbers.seq + leg->offsets.seq_in;
+		a->ts_in = mail->msg.numbers.ts + leg->offsets.ts_in;
+	}
 	cold->attempt = index;
 	dysco_cold_at(core, mail->via)->attempt = index;
 	dysco_cold_at(core, mail->via)->ended_ns = 0;
@@ -696,6 +715,8 @@ void dysco_anchor_packet(struct dysco_core *core, struct dysco_work *w, uint32_t
 
 	if (slot == a->new_slot) {
 		new_leg_packet(core, w, index);
+	} else if (!dysco_attempt_is_two_paths(a)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_PENDING); /* a recovery's old path */
 	} else if (w->in->direction == DYSCO_OUT) {
 		dysco_relay_out(core, w, a);
 	} else {

@@ -64,6 +64,7 @@ struct dysco_attempt {
 	uint32_t offset_in;	       /* of the old path, peer's host numbers to ours */
 	uint32_t ts_in;		       /* the same of timestamps */
 	uint32_t isn, peer_isn;	       /* of the new path */
+	uint32_t fixed_cut;	       /* recovery: what the other end has acknowledged */
 	uint32_t peer_ts;	       /* TSval of the peer's SYN or SYN-ACK there */
 	uint8_t cut_made;	       /* own cut stands: two paths, or CANCELLING after it */
 	uint8_t zero[3];

@@ -42,12 +42,13 @@ static uint32_t make_leg(struct dysco_core *core, uint64_t now_ns, const struct 
 }
 
 uint32_t dysco_ctl_open(struct dysco_core *core, uint64_t now_ns, uint32_t session_slot,
-			uint32_t index)
+			uint32_t index, const struct dysco_addr *to)
 {
 	const struct dysco_leg *beside = dysco_leg_at(core, session_slot);
 	struct dysco_tuple wire = beside->wire_tuple;
 	uint32_t slot;
 
+	wire.dst = to ? *to : wire.dst;
 	if (!dysco_ports_choose(core, beside->host, &wire)) {
 		return DYSCO_NO_SLOT;
 	}

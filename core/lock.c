@@ -17,8 +17,7 @@ enum dysco_nack dysco_leg_not_ready(const struct dysco_leg *leg)
 	if (dysco_leg_is_over(leg) || (seen & DYSCO_SEEN_FIN)) {
 		return DYSCO_NACK_CLOSING;
 	}
-	if (leg->mode != DYSCO_MODE_FAST || !(seen & DYSCO_SEEN_SYNACK) ||
-	    !(both & DYSCO_SEEN_ACK) ||
+	if (!dysco_leg_runs(leg) || !(seen & DYSCO_SEEN_SYNACK) || !(both & DYSCO_SEEN_ACK) ||
 	    !(leg->options[DYSCO_OUT].flags & leg->options[DYSCO_IN].flags & DYSCO_SYN_NOTED)) {
 		return DYSCO_NACK_NOT_READY;
 	}
@@ -72,7 +71,7 @@ static void forward_lock(struct dysco_core *core, struct dysco_actions *out, uin
 	struct dysco_msg_control msg = dysco_attempt_message(core, index);
 
 	if (a->to_right == DYSCO_NO_SLOT) {
-		a->to_right = dysco_ctl_open(core, now_ns, a->old_slot, index);
+		a->to_right = dysco_ctl_open(core, now_ns, a->old_slot, index, NULL);
 	}
 	msg.subsession = dysco_leg_at(core, a->old_slot)->wire_tuple;
 	msg.list = a->list;
@@ -222,6 +221,11 @@ void dysco_lock_requested(struct dysco_core *core, const struct dysco_mail *mail
 
 	if (left == DYSCO_NO_SLOT || !host) {
 		refuse(core, mail, DYSCO_NACK_UNKNOWN);
+		return;
+	}
+	if (mail->msg.attempt.kind == DYSCO_KIND_RECOVERY &&
+	    !dysco_recovery_fits(core, mail, left)) {
+		refuse(core, mail, DYSCO_NACK_NOT_READY);
 		return;
 	}
 	if (dysco_host_has(host, &mail->msg.attempt.right)) {

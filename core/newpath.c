@@ -178,6 +178,12 @@ static uint32_t make_leg(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 	return slot;
 }
 
+/* Where the new path's numbers begin: with the next the host sends, or sends again. */
+static uint32_t first_number(const struct dysco_attempt *a, const struct dysco_leg *old)
+{
+	return a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : old->run[DYSCO_OUT].seq_end;
+}
+
 bool dysco_new_path_begin(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			  struct dysco_actions *out)
 {
@@ -193,7 +199,7 @@ bool dysco_new_path_begin(struct dysco_core *core, uint64_t now_ns, uint32_t ind
 	if (a->new_slot == DYSCO_NO_SLOT) {
 		return false;
 	}
-	a->isn = old->run[DYSCO_OUT].seq_end - 1;
+	a->isn = first_number(a, old) - 1;
 	dysco_new_path_syn(core, index, out);
 	return true;
 }
@@ -226,7 +232,7 @@ static bool anchor_waits(struct dysco_core *core, struct dysco_work *w, uint32_t
 	if (a->new_slot == DYSCO_NO_SLOT) {
 		return false;
 	}
-	a->isn = old->run[DYSCO_OUT].seq_end - 1;
+	a->isn = first_number(a, old) - 1;
 	a->peer_isn = w->p.seq;
 	a->peer_ts = dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
 	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_WAITING);
@@ -256,6 +262,17 @@ static bool has_session(const struct dysco_core *core, uint16_t host,
 	return slot != DYSCO_NO_SLOT;
 }
 
+/* Without a record a box's agent could not tell the new path's SYN from an ordinary one. */
+static bool has_room(const struct dysco_core *core)
+{
+	for (uint32_t i = 1; i < core->table->n_attempts; i++) {
+		if (core->table->attempts[i].role == DYSCO_PART_NONE) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
 			    const struct dysco_msg_syn *msg, uint32_t slot)
 {
@@ -275,7 +292,7 @@ bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
 	}
 	if (index != DYSCO_NO_ATTEMPT || slot != DYSCO_NO_SLOT ||
 	    msg->list.next + 1 == msg->list.count ||
-	    dysco_nonce_fate(core, msg->attempt.nonce) != DYSCO_NONCE_UNKNOWN ||
+	    dysco_nonce_fate(core, msg->attempt.nonce) != DYSCO_NONCE_UNKNOWN || !has_room(core) ||
 	    has_session(core, w->in->host, msg)) {
 		refuse_syn(core, w);
 		return true;

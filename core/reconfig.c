@@ -59,15 +59,18 @@ static void failed(struct dysco_actions *out, uint32_t slot, enum dysco_nack rea
 }
 
 static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint64_t nonce,
-		      const struct dysco_address_list *path, struct dysco_actions *out)
+		      uint8_t kind, const struct dysco_address_list *path,
+		      struct dysco_actions *out)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	struct dysco_msg_control msg = {.id = dysco_cold_at(core, slot)->id, .list = *path};
 	uint32_t index;
 	struct dysco_attempt *a;
 
-	msg.attempt = (struct dysco_attempt_name){
-	    .nonce = nonce, .left = leg->wire_tuple.src, .right = path->hops[path->count - 1].addr};
+	msg.attempt = (struct dysco_attempt_name){.nonce = nonce,
+						  .left = leg->wire_tuple.src,
+						  .right = path->hops[path->count - 1].addr,
+						  .kind = kind};
 	index = dysco_attempt_make(core, DYSCO_PART_LEFT_ANCHOR, leg->host, &msg);
 	if (index == DYSCO_NO_ATTEMPT) {
 		return index;
@@ -75,8 +78,10 @@ static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, u
 	a = dysco_attempt_at(core, index);
 	a->old_slot = slot;
 	a->started_ns = now_ns;
-	a->to_right = dysco_ctl_open(core, now_ns, slot, index);
-	if (a->to_right == DYSCO_NO_SLOT) {
+	a->to_right = dysco_ctl_open(core, now_ns, slot, index,
+				     kind == DYSCO_KIND_RECOVERY ? &a->right : NULL);
+	if (a->to_right == DYSCO_NO_SLOT ||
+	    (kind == DYSCO_KIND_RECOVERY && !dysco_recovery_begin(core, index))) {
 		dysco_attempt_end(core, now_ns, index);
 		return DYSCO_NO_ATTEMPT;
 	}
@@ -88,15 +93,15 @@ static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, u
 }
 
 uint32_t dysco_left_start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint64_t nonce,
-			  const struct dysco_address_list *path, struct dysco_actions *out,
-			  enum dysco_nack *reason)
+			  uint8_t kind, const struct dysco_address_list *path,
+			  struct dysco_actions *out, enum dysco_nack *reason)
 {
 	*reason = cannot_start(core, slot, path);
 	if (*reason != DYSCO_NACK_NONE) {
 		return DYSCO_NO_ATTEMPT;
 	}
 	*reason = DYSCO_NACK_RESOURCES;
-	return start(core, now_ns, slot, nonce ? nonce : dysco_random(core) | 1, path, out);
+	return start(core, now_ns, slot, nonce ? nonce : dysco_random(core) | 1, kind, path, out);
 }
 
 uint32_t dysco_core_reconfigure(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
@@ -108,8 +113,7 @@ uint32_t dysco_core_reconfigure(struct dysco_core *core, uint64_t now_ns, uint32
 
 	out->count = 0;
 	out->used = 0;
-	(void)kind;
-	index = dysco_left_start(core, now_ns, slot, 0, path, out, &reason);
+	index = dysco_left_start(core, now_ns, slot, 0, kind, path, out, &reason);
 	if (index == DYSCO_NO_ATTEMPT) {
 		failed(out, slot, reason);
 	}

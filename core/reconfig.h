@@ -49,9 +49,12 @@ enum dysco_nonce_fate dysco_nonce_fate(const struct dysco_core *core, uint64_t n
 struct dysco_msg_control dysco_attempt_message(const struct dysco_core *core, uint32_t index);
 
 /* ---- control.c ---- */
-/* A control session beside the subsession of a leg; its slot, DYSCO_NO_SLOT: no room. */
+/*
+ * A control session beside the subsession of a leg, or (to != NULL) directly to
+ * another host; its slot, DYSCO_NO_SLOT: no room.
+ */
 uint32_t dysco_ctl_open(struct dysco_core *core, uint64_t now_ns, uint32_t session_slot,
-			uint32_t index);
+			uint32_t index, const struct dysco_addr *to);
 /* Sends on it: as SYN, SYN-ACK or data, whatever it is ready for. */
 void dysco_ctl_send(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 		    enum dysco_message_type type, const struct dysco_msg_control *msg);
@@ -119,11 +122,20 @@ void dysco_trigger_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 void dysco_trigger_answer(struct dysco_core *core, uint32_t index, enum dysco_nack reason,
 			  struct dysco_actions *out);
 
+/* ---- recovery.c ---- */
+/* L, before LOCK: the old path is left alone from here on; false: not at an end of the session. */
+bool dysco_recovery_begin(struct dysco_core *core, uint32_t index);
+/* What LOCK and LOCKED say of the own host's numbers. */
+struct dysco_numbers dysco_recovery_numbers(const struct dysco_core *core, uint32_t slot);
+/* R: do the two ends' numbers belong to one stream each, unchanged by boxes? */
+bool dysco_recovery_fits(const struct dysco_core *core, const struct dysco_mail *mail,
+			 uint32_t left);
+
 /* ---- reconfig.c ---- */
 /* As left anchor; DYSCO_NO_ATTEMPT and why not. nonce 0: a new one. */
 uint32_t dysco_left_start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint64_t nonce,
-			  const struct dysco_address_list *path, struct dysco_actions *out,
-			  enum dysco_nack *reason);
+			  uint8_t kind, const struct dysco_address_list *path,
+			  struct dysco_actions *out, enum dysco_nack *reason);
 void dysco_mail_arrived(struct dysco_core *core, const struct dysco_mail *mail);
 /* Answers with an empty message of the same attempt. */
 void dysco_reply(struct dysco_core *core, const struct dysco_mail *mail,

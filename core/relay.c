@@ -100,8 +100,12 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 	struct dysco_leg *new = dysco_leg_at(core, a->new_slot);
 	const struct dysco_leg_run *out = &old->run[DYSCO_OUT], *in = &old->run[DYSCO_IN];
 
-	dysco_two_start(&a->two, out->seq_end, in->ack, in->ack + dysco_window_of(old, DYSCO_IN),
-			in->seq_end, out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
+	uint32_t cut = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : out->seq_end;
+	uint32_t acked = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : in->ack;
+
+	dysco_two_start(&a->two, cut, acked, in->ack + dysco_window_of(old, DYSCO_IN), in->seq_end,
+			out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
+	a->two.sent_end = out->seq_end; /* a recovery sends again what lies between */
 	copy_numbers(old, new, DYSCO_OUT);
 	copy_numbers(old, new, DYSCO_IN);
 	memcpy(new->options, old->options, sizeof(new->options));
@@ -133,7 +137,43 @@ void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysc
 	}
 }
 
+/* ---- floors ---- */
+
+/* What our host sent long ago is acknowledged, by what its peer said last. */
+static bool answer_host(struct dysco_work *w, uint32_t slot, const struct dysco_segment *asked)
+{
+	const struct dysco_leg *leg = dysco_leg_at(w->core, slot);
+	struct dysco_tuple to = dysco_tuple_reverse(&leg->host_tuple);
+	struct dysco_segment s = {.flags = DYSCO_TCP_ACK,
+				  .seq = leg->run[DYSCO_IN].seq_end,
+				  .ack = leg->run[DYSCO_IN].ack,
+				  .edge = leg->run[DYSCO_IN].ack + leg->run[DYSCO_IN].window,
+				  .has_ts = asked->has_ts,
+				  .tsval = asked->tsecr,
+				  .tsecr = asked->tsval};
+
+	return emit(w, DYSCO_ACT_DELIVER, slot, &s, 0, &to);
+}
+
+/* Long past the floor nobody sends what is below, and comparison would take it for what is above.
+ */
+static bool floor_counts(const struct dysco_leg *leg)
+{
+	return (leg->flags & DYSCO_LEG_FLOOR) && leg->run[DYSCO_IN].ack - leg->floor <= FLOOR_KEPT;
+}
+
 /* ---- two paths ---- */
+
+/* A floor of an earlier reconfiguration holds on; true: the segment lay below it, and is answered.
+ */
+static bool below_old_floor(struct dysco_work *w, const struct dysco_attempt *a,
+			    struct dysco_segment *s)
+{
+	const struct dysco_leg *old = dysco_leg_at(w->core, a->old_slot);
+
+	return floor_counts(old) && dysco_two_floor(old->floor, s) == DYSCO_FLOOR_ANSWER &&
+	       answer_host(w, a->old_slot, s);
+}
 
 void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a)
 {
@@ -145,6 +185,9 @@ void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco
 
 	if (!read_input(w, &s, shift)) {
 		dysco_drop(core, w, a->old_slot, DYSCO_REASON_BAD_PACKET);
+		return;
+	}
+	if (below_old_floor(w, a, &s)) {
 		return;
 	}
 	dysco_two_route(&a->two, &s, &parts);
@@ -219,22 +262,6 @@ void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_
 
 /* ---- afterwards ---- */
 
-/* What our host sent long ago is acknowledged, by what its peer said last. */
-static bool answer_host(struct dysco_work *w, uint32_t slot, const struct dysco_segment *asked)
-{
-	const struct dysco_leg *leg = dysco_leg_at(w->core, slot);
-	struct dysco_tuple to = dysco_tuple_reverse(&leg->host_tuple);
-	struct dysco_segment s = {.flags = DYSCO_TCP_ACK,
-				  .seq = leg->run[DYSCO_IN].seq_end,
-				  .ack = leg->run[DYSCO_IN].ack,
-				  .edge = leg->run[DYSCO_IN].ack + leg->run[DYSCO_IN].window,
-				  .has_ts = asked->has_ts,
-				  .tsval = asked->tsecr,
-				  .tsecr = asked->tsval};
-
-	return emit(w, DYSCO_ACT_DELIVER, slot, &s, 0, &to);
-}
-
 static bool send_rest(struct dysco_work *w, uint32_t slot, struct dysco_segment *s)
 {
 	struct dysco_leg *leg = dysco_leg_at(w->core, slot);
@@ -250,7 +277,7 @@ void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t s
 	struct dysco_segment s;
 	bool done = true;
 
-	if (leg->run[DYSCO_IN].ack - leg->floor > FLOOR_KEPT) {
+	if (!floor_counts(leg)) {
 		leg->flags &= (uint8_t)~DYSCO_LEG_FLOOR;
 		dysco_forward(core, w, slot);
 		return;

@@ -34,7 +34,7 @@ static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		return index;
 	}
 	a = dysco_attempt_at(core, index);
-	a->to_left = dysco_ctl_open(core, now_ns, slot, index);
+	a->to_left = dysco_ctl_open(core, now_ns, slot, index, NULL);
 	if (a->to_left == DYSCO_NO_SLOT) {
 		dysco_attempt_end(core, now_ns, index);
 		return DYSCO_NO_ATTEMPT;
@@ -129,7 +129,7 @@ void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mai
 		return;
 	}
 	index = dysco_left_start(core, mail->w->now_ns, right_leg(core, mail), nonce,
-				 &mail->msg.list, mail->w->out, &reason);
+				 DYSCO_KIND_ORDINARY, &mail->msg.list, mail->w->out, &reason);
 	if (index == DYSCO_NO_ATTEMPT) {
 		dysco_reply(core, mail, DYSCO_MSG_TRIGGER_REPLY, reason, 0);
 		return;

@@ -28,6 +28,7 @@ struct world {
 	unsigned int boxed;		    /* packets the box has seen */
 	struct rig_packet last[RIG_AGENTS];
 	unsigned int done, failed;
+	bool box_dead; /* nothing gets in or out of its host */
 	uint8_t reason;
 };
 
@@ -106,7 +107,12 @@ static void carry_out(struct world *w, int agent, const struct rig_packet *input
 static void take(struct world *w, int agent, enum dysco_direction direction,
 		 const struct rig_packet *packet)
 {
-	struct rig_packet got = rig_pass(w->rig, agent, direction, packet);
+	struct rig_packet got;
+
+	if (w->box_dead && agent == BOX) {
+		return;
+	}
+	got = rig_pass(w->rig, agent, direction, packet);
 
 	if (w->rig->agent[agent].out.count > 0) {
 		carry_out(w, agent, packet, direction);
@@ -164,15 +170,20 @@ static struct dysco_address_list path_of(int first, int second)
 	return path;
 }
 
-static uint32_t reconfigure(struct world *w, struct dysco_address_list path)
+static uint32_t reconfigure_as(struct world *w, uint8_t kind, struct dysco_address_list path)
 {
 	struct rig_agent *a = &w->rig->agent[CLIENT];
 	uint32_t index = dysco_core_reconfigure(&a->core, w->rig->now_ns, right_leg(w, CLIENT),
-						DYSCO_KIND_ORDINARY, &path, &a->out);
+						kind, &path, &a->out);
 
 	carry_out(w, CLIENT, NULL, DYSCO_OUT);
 	run(w);
 	return index;
+}
+
+static uint32_t reconfigure(struct world *w, struct dysco_address_list path)
+{
+	return reconfigure_as(w, DYSCO_KIND_ORDINARY, path);
 }
 
 /* client and server have sent "hello" (101 on) and "world" (501 on), through the box. */
@@ -262,6 +273,48 @@ static void a_box_asks_to_be_left_out(void **state)
 	rig_free(w->rig);
 }
 
+/* What the box took with it is sent again by the ends, and comes by the new path. */
+static void the_ends_do_without_a_dead_box(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	w->box_dead = true;
+	say(w, CLIENT, 106, 506, "lost");
+	say(w, SERVER, 506, 106, "gone too");
+	assert_int_equal(w->delivered[SERVER], 5);
+	assert_int_not_equal(reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1)),
+			     DYSCO_NO_ATTEMPT);
+	assert_int_equal(w->done, 2);
+	nothing_is_left(w);
+	say(w, CLIENT, 106, 506, "lost");
+	assert_int_equal(w->last[SERVER].p.seq, 106);
+	assert_int_equal(w->last[SERVER].p.payload_bytes, 4);
+	say(w, SERVER, 506, 110, "gone too");
+	assert_int_equal(w->last[CLIENT].p.seq, 506);
+	assert_int_equal(w->last[CLIENT].p.ack, 110);
+	assert_int_equal(w->last[CLIENT].p.payload_bytes, 8);
+	rig_free(w->rig);
+}
+
+/* Acknowledgements that the dead box swallowed: the peer knows better what has arrived. */
+static void what_had_arrived_is_not_sent_again(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	say(w, CLIENT, 106, 506, "seen");
+	w->box_dead = true;
+	say(w, SERVER, 506, 110, "");
+	reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1));
+	assert_int_equal(w->done, 2);
+	w->delivered[SERVER] = 0;
+	say(w, CLIENT, 106, 506, "seen"); /* its time-out: answered by its own agent */
+	assert_int_equal(w->delivered[SERVER], 0);
+	assert_int_equal(w->last[CLIENT].p.ack, 110);
+	rig_free(w->rig);
+}
+
 static void what_is_not_possible_is_refused(void **state)
 {
 	struct world *w = established();
@@ -302,6 +355,8 @@ int main(void)
 	    cmocka_unit_test(a_box_is_left_out),
 	    cmocka_unit_test(a_box_comes_back),
 	    cmocka_unit_test(a_box_asks_to_be_left_out),
+	    cmocka_unit_test(the_ends_do_without_a_dead_box),
+	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(what_is_not_possible_is_refused),
 	    cmocka_unit_test(a_box_that_is_not_frozen_refuses),
 	};
