@@ -100,8 +100,12 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 	struct dysco_leg *new = dysco_leg_at(core, a->new_slot);
 	const struct dysco_leg_run *out = &old->run[DYSCO_OUT], *in = &old->run[DYSCO_IN];
 
-	dysco_two_start(&a->two, out->seq_end, in->ack, in->ack + dysco_window_of(old, DYSCO_IN),
-			in->seq_end, out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
+	uint32_t cut = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : out->seq_end;
+	uint32_t acked = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : in->ack;
+
+	dysco_two_start(&a->two, cut, acked, in->ack + dysco_window_of(old, DYSCO_IN), in->seq_end,
+			out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
+	a->two.sent_end = out->seq_end; /* a recovery sends again what lies between */
 	copy_numbers(old, new, DYSCO_OUT);
 	copy_numbers(old, new, DYSCO_IN);
 	memcpy(new->options, old->options, sizeof(new->options));
