@@ -59,6 +59,15 @@ static int length_of(const struct dysco_segment *s)
 	return s->bytes + ((s->flags & DYSCO_TCP_FIN) ? 1 : 0);
 }
 
+static bool same_segment(const struct dysco_segment *a, const struct dysco_segment *b)
+{
+	return a->seq == b->seq && a->ack == b->ack && a->edge == b->edge && a->skip == b->skip &&
+	       a->bytes == b->bytes && a->urgent == b->urgent && a->flags == b->flags &&
+	       a->n_sack == b->n_sack && a->tsval == b->tsval && a->tsecr == b->tsecr &&
+	       (a->n_sack == 0 ||
+		(a->sack[0].from == b->sack[0].from && a->sack[0].to == b->sack[0].to));
+}
+
 /* ---- from the host ---- */
 
 static const struct dysco_segment *part_on(const struct dysco_parts *parts, enum dysco_path path)
@@ -343,7 +352,8 @@ static void check_merge(const struct dysco_two *before, enum dysco_path path,
 	cases++;
 	if (path == DYSCO_PATH_NEW && !two->peer_known) {
 		CHECK("took from the new path too early",
-		      !wanted && memcmp(two, before, sizeof(*two)) == 0);
+		      !wanted && two->acked == before->acked && two->edge == before->edge &&
+			  two->seq_end == before->seq_end && !two->owes[path]);
 		return;
 	}
 	CHECK("merged acknowledgement", two->acked == acked);
@@ -455,9 +465,8 @@ static void offsets_group(void)
 		back.ts_in = 0u - o.ts_out;
 		back.ts_out = 0u - o.ts_in;
 		dysco_offsets_in(&back, &t);
-		if (memcmp(&t, &was, sizeof(t)) != 0 ||
-		    at(s.edge - s.ack) != at(was.edge - was.ack) || s.sack[0].from != s.ack ||
-		    s.seq != at(was.seq + o.seq_out)) {
+		if (!same_segment(&t, &was) || at(s.edge - s.ack) != at(was.edge - was.ack) ||
+		    s.sack[0].from != s.ack || s.seq != at(was.seq + o.seq_out)) {
 			fail("out and in are no inverse", &(struct dysco_two){0}, &was, NULL);
 		}
 	}
@@ -484,7 +493,7 @@ static void floor_group(void)
 		switch (dysco_two_floor(floor, &got)) {
 		case DYSCO_FLOOR_KEEP:
 			CHECK("keeps what is below", rel >= 0 || (rel == -1 && bytes + fin == 0));
-			CHECK("changes what it keeps", memcmp(&got, &was, sizeof(got)) == 0);
+			CHECK("changes what it keeps", same_segment(&got, &was));
 			break;
 		case DYSCO_FLOOR_CUT:
 			CHECK("cuts what does not straddle", rel < 0 && past > 0);
@@ -506,7 +515,7 @@ static void far_group(void)
 	for (int cut = 0; cut < 256; cut++) {
 		struct dysco_two state, *two = &state;
 		struct dysco_parts out, *parts = &out;
-		struct dysco_segment none = {0}, *s = &none;
+		const struct dysco_segment *s;
 
 		dysco_two_start(two, at(cut), at(cut), at(cut + 20), at(9), at(9), at(29));
 		dysco_two_peer_cut(two, at(9));
@@ -530,7 +539,7 @@ static void far_group(void)
 				  length_of(&parts->part[parts->count - 1].s) == 1 &&
 				  (parts->count == 1 || length_of(&parts->part[0].s) == 0));
 			s = &in_seg;
-			CHECK("a new byte refused", dysco_two_merge(two, DYSCO_PATH_NEW, s));
+			CHECK("a new byte refused", dysco_two_merge(two, DYSCO_PATH_NEW, &in_seg));
 			CHECK("not acknowledged", two->acked == at(cut + n + 1) && s->bytes == 1);
 			CHECK("not over any more", dysco_two_done(two));
 		}
