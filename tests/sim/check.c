@@ -224,13 +224,16 @@ static void check_agents_own(struct sim_world *w, uint8_t node, const struct sim
  * A box of a new path sees the handshake that the anchors' agents make, one of
  * an old path the RST that ends it; an end sees acknowledgements of what it
  * sent before the cut. What a box that was never told says to an anchor much
- * later may reach a stack, which does not know it.
+ * later may reach a stack, which does not know it; a late copy of the SYN-ACK of a
+ * path that is in use gets a challenge ACK (RFC 5961 4.2).
  */
 static void check_reconfigurer(struct sim_world *w, uint8_t node, const struct sim_segment *s)
 {
+	bool late_syn_ack = s->flags == (SIM_SYN | SIM_ACK) && sim_tcp_knows(w, node, &s->tuple);
+
 	if (s->payload_bytes) {
 		sim_fail(w, "node %u: an agent's own packet has %u bytes", node, s->payload_bytes);
-	} else if (w->nodes[node].kind != SIM_BOX && s->flags != SIM_ACK &&
+	} else if (w->nodes[node].kind != SIM_BOX && s->flags != SIM_ACK && !late_syn_ack &&
 		   (!(s->flags & SIM_RST) || sim_tcp_knows(w, node, &s->tuple))) {
 		check_agents_own(w, node, s);
 	}
