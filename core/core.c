@@ -192,10 +192,15 @@ bool dysco_emit_tcp(struct dysco_core *core, struct dysco_actions *out, uint32_t
 		    uint8_t flags, uint32_t seq, uint32_t ack, const uint8_t *rest, size_t options,
 		    size_t n)
 {
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	uint32_t at = out->used;
 	struct dysco_packet p;
 	uint8_t *data = &out->arena[at];
 
+	if (leg->flags & DYSCO_LEG_OFFSETS) { /* these are the wire's numbers already */
+		seq -= leg->offsets.seq_out;
+		ack += leg->offsets.seq_in;
+	}
 	if (!dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, flags, seq, ack, 0, rest, n)) {
 		return false;
 	}

@@ -102,7 +102,7 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 			enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
 			uint32_t ack, uint16_t exid, const uint8_t *payload, size_t bytes);
 
-/* The same with TCP options: the first `options` of the n bytes in rest. */
+/* The same with TCP options, the first `options` of the n bytes in rest, and in wire numbers. */
 bool dysco_emit_tcp(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 		    uint8_t flags, uint32_t seq, uint32_t ack, const uint8_t *rest, size_t options,
 		    size_t n);
