@@ -198,6 +198,7 @@ static void draw_app(struct sim_world *w, const struct sim_plan *plan, struct si
 	app->keepalive = true;
 	app->mss = (uint16_t)(60 + sim_random(w, 500));
 	app->buffer = (uint16_t)(400 + sim_random(w, 3600));
+	app->unit = app->mss;
 	app->syn_options = (uint8_t)(4 * sim_random(w, plan->nat_boxes ? 7 : 11));
 	app->options = (uint8_t)(4 * sim_random(w, 4));
 	if (app->total > 10 && sim_chance(w, 300)) {
@@ -213,12 +214,47 @@ static void draw_app(struct sim_world *w, const struct sim_plan *plan, struct si
 	}
 }
 
+/* A stack of today. */
+static void draw_real(struct sim_world *w, struct sim_app *app)
+{
+	app->real = true;
+	app->sack = sim_chance(w, 750);
+	app->timestamps = sim_chance(w, 700);
+	app->real_wscale = sim_chance(w, 750);
+	app->wscale = (uint8_t)sim_random(w, 11);
+	app->delays_acks = sim_chance(w, 600);
+	app->mss = (uint16_t)(sim_chance(w, 500) ? 1400 + sim_random(w, 37) : app->mss);
+	app->unit = app->mss;
+	if (sim_chance(w, 500)) {
+		app->buffer = 8192 + sim_random(w, app->real_wscale ? 250000 : 56000);
+	}
+	if (app->mss >= 1400 && sim_chance(w, 300)) {
+		app->unit = app->mss * (1 + sim_random(w, 11));
+		sim_has(w, SIM_HAS_LARGE_SEGMENTS);
+	}
+	if (app->mss >= 1400 && sim_chance(w, 250)) {
+		app->total = sim_random(w, sim_chance(w, 150) ? 300000 : 50000);
+	}
+	if (app->real_wscale) {
+		sim_has(w, SIM_HAS_SCALED);
+	}
+	if (app->sack) {
+		sim_has(w, SIM_HAS_SACK);
+	}
+	if (app->timestamps) {
+		sim_has(w, SIM_HAS_TIMESTAMPS);
+	}
+}
+
 /* Sessions that live for a while and always have something to say. */
-static void draw_talker(struct sim_world *w, struct sim_app *app)
+static void draw_talker(struct sim_world *w, struct sim_app *app, bool real)
 {
 	uint32_t writes = 1 + sim_random(w, 24);
 
 	app->total = sim_random(w, 12000);
+	if (real) {
+		draw_real(w, app);
+	}
 	app->step = 1 + app->total / writes;
 	app->burst = app->step < app->total ? app->step : app->total;
 	app->pause_ns = (20 + sim_random(w, 6000) / writes) * SIM_MS;
@@ -229,8 +265,10 @@ static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct s
 	draw_app(w, plan, &flow->app[0]);
 	draw_app(w, plan, &flow->app[1]);
 	if (plan->theme == SIM_THEME_RECONF) {
-		draw_talker(w, &flow->app[0]);
-		draw_talker(w, &flow->app[1]);
+		bool real = sim_chance(w, 700);
+
+		draw_talker(w, &flow->app[0], real);
+		draw_talker(w, &flow->app[1], real);
 	}
 	flow->app[1].fast_open = false;
 	if (flow->app[0].burst && !flow->simultaneous && sim_chance(w, 120)) {

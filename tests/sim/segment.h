@@ -8,7 +8,7 @@
 
 #include "wire/types.h"
 
-#define SIM_PACKET_BYTES 2048
+#define SIM_PACKET_BYTES 16640
 
 enum {
 	SIM_FIN = 0x01,

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { KEEP_TRIES = 9, HELD_BITS = 4096 };
+enum { KEEP_TRIES = 9 };
 
 static bool after(uint32_t a, uint32_t b)
 {
@@ -33,13 +33,23 @@ void sim_tcp_end(struct sim_world *w, struct sim_conn *c, enum sim_tcp_end end)
 		flow_of(w, c)->disturbed = true;
 		c->state = SIM_TCP_CLOSED;
 	}
-	c->timer_ns = c->second_ns = c->read_ns = c->keep_ns = UINT64_MAX;
+	c->timer_ns = c->second_ns = c->read_ns = c->keep_ns = c->delack_ns = UINT64_MAX;
 	if (end == SIM_END_CLEAN && c->state == SIM_TCP_TIME_WAIT) {
 		c->timer_ns = w->now_ns + SIM_TIME_WAIT_NS;
 	}
 }
 
 /* ---- making connections ---- */
+
+/* Numbers near the wrap, where mistakes with them show. */
+static void begin_real(struct sim_world *w, struct sim_conn *c)
+{
+	if (sim_chance(w, 400)) {
+		c->iss = 0u - sim_random(w, c->app.total + 1000);
+		sim_has(w, SIM_HAS_WRAP);
+	}
+	c->ts_base = sim_chance(w, 400) ? 0u - sim_random(w, 6000) : sim_random(w, UINT32_MAX);
+}
 
 static struct sim_conn *conn_new(struct sim_world *w, uint8_t node, uint8_t flow, uint8_t side)
 {
@@ -56,11 +66,32 @@ static struct sim_conn *conn_new(struct sim_world *w, uint8_t node, uint8_t flow
 	c->app = w->flows[flow].app[side];
 	c->paused = c->app.burst < c->app.total;
 	c->iss = sim_random(w, UINT32_MAX);
+	if (c->app.real) {
+		begin_real(w, c);
+	}
 	c->snd_una = c->snd_nxt = c->iss;
 	c->snd_max = c->iss;
 	c->rto_ns = SIM_RTO_NS;
 	c->timer_ns = c->second_ns = c->read_ns = c->keep_ns = c->wake_ns = UINT64_MAX;
+	c->delack_ns = UINT64_MAX;
 	return c;
+}
+
+/* What both sides offer is in force (RFC 7323 2.2, 3.2, RFC 2018 2). */
+static void take_offer(struct sim_conn *c, const struct sim_segment *s)
+{
+	struct sim_options o;
+
+	if (!c->app.real) {
+		return;
+	}
+	sim_options_read(&o, s);
+	c->scaled = c->app.real_wscale && o.has_wscale;
+	c->peer_wscale = c->scaled ? o.wscale : 0;
+	c->sack_on = c->app.sack && o.sack_ok;
+	c->ts_on = c->app.timestamps && o.has_ts;
+	c->ts_recent = o.tsval;
+	c->granted = c->ts_acked = c->rcv_nxt;
 }
 
 static bool conn_lives(const struct sim_world *w, uint8_t conn)
@@ -135,20 +166,6 @@ static void check_byte(struct sim_world *w, const struct sim_conn *c, uint32_t p
 	}
 }
 
-static bool held(struct sim_conn *c, uint32_t seq, bool set)
-{
-	uint64_t bit = 1ull << (seq % 64);
-	uint64_t *word = &c->held[seq % HELD_BITS / 64];
-	bool was = (*word & bit) != 0;
-
-	if (set) {
-		*word |= bit;
-	} else {
-		*word &= ~bit;
-	}
-	return was;
-}
-
 /* Payload and FIN, as far as the window takes them; true: it wants an acknowledgement. */
 bool sim_tcp_take_data(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
 {
@@ -156,21 +173,23 @@ bool sim_tcp_take_data(struct sim_world *w, struct sim_conn *c, const struct sim
 	uint32_t edge = c->rcv_nxt + c->app.buffer - c->unread;
 	uint32_t before = c->rcv_nxt;
 
-	for (uint32_t i = 0; i < s->payload_bytes; i++) {
-		uint32_t seq = first + i;
+	uint32_t begin = after(c->rcv_nxt, first) ? c->rcv_nxt : first;
+	uint32_t end = after(first + s->payload_bytes, edge) ? edge : first + s->payload_bytes;
 
-		if (!after(c->rcv_nxt, seq) && after(edge, seq)) {
-			check_byte(w, c, seq - c->irs - 1, s->payload[i]);
-			held(c, seq, true);
-		}
+	for (uint32_t seq = begin; after(end, seq); seq++) {
+		check_byte(w, c, seq - c->irs - 1, s->payload[seq - first]);
+	}
+	if (after(end, begin)) {
+		sim_range_add(c->held, &c->n_held, SIM_HELD, begin, end);
 	}
 	if (s->flags & SIM_FIN) {
 		c->fin_known = true;
 		c->rcv_fin = first + s->payload_bytes;
 	}
-	while (!c->fin_rcvd && held(c, c->rcv_nxt, false)) {
-		c->rcv_nxt++;
-		c->unread++;
+	if (!c->fin_rcvd) {
+		c->rcv_nxt = sim_range_end(c->held, c->n_held, c->rcv_nxt);
+		c->unread += c->rcv_nxt - before;
+		sim_range_drop(c->held, &c->n_held, c->rcv_nxt);
 	}
 	if (c->fin_known && !c->fin_rcvd && c->rcv_nxt == c->rcv_fin) {
 		c->fin_rcvd = true;
@@ -189,6 +208,107 @@ bool sim_tcp_take_data(struct sim_world *w, struct sim_conn *c, const struct sim
 	return s->payload_bytes || (s->flags & SIM_FIN) || c->rcv_nxt != before;
 }
 
+/* The connection at the other end, NULL: none, or not the one it talks to. */
+static const struct sim_conn *peer_of(struct sim_world *w, const struct sim_conn *c)
+{
+	uint8_t conn = flow_of(w, c)->conn[!c->side];
+	const struct sim_conn *peer = conn == SIM_NONE ? NULL : &w->conns[conn];
+
+	return peer && &w->conns[flow_of(w, c)->conn[c->side]] == c ? peer : NULL;
+}
+
+static bool peer_has(const struct sim_conn *peer, uint32_t begin, uint32_t end)
+{
+	return !after(end, peer->rcv_nxt) ||
+	       !after(end, sim_range_end(peer->held, peer->n_held,
+					 after(peer->rcv_nxt, begin) ? peer->rcv_nxt : begin));
+}
+
+/* Nothing is acknowledged that the peer does not have, no room shown that it has not. */
+static void check_promises(struct sim_world *w, const struct sim_conn *c,
+			   const struct sim_segment *s, const struct sim_options *o)
+{
+	const struct sim_conn *peer = peer_of(w, c);
+	uint32_t edge = s->ack + ((uint32_t)s->window << c->peer_wscale);
+	uint32_t shift = peer ? peer->irs - c->iss : 0; /* from our numbers to its */
+
+	if (!peer || peer->state == SIM_TCP_SYN_SENT) {
+		return;
+	}
+	if (after(s->ack + shift, peer->rcv_nxt)) {
+		sim_fail(w, "flow %u side %u: %u bytes acknowledged that did not arrive", c->flow,
+			 c->side, s->ack + shift - peer->rcv_nxt);
+	}
+	if (after(edge + shift, peer->granted)) {
+		sim_fail(w, "flow %u side %u: right edge %u beyond what was granted", c->flow,
+			 c->side, edge + shift - peer->granted);
+	}
+	for (uint8_t i = 0; i < o->n_sack; i++) {
+		if (!after(o->sack[i].end, o->sack[i].begin) ||
+		    !peer_has(peer, o->sack[i].begin + shift, o->sack[i].end + shift)) {
+			sim_fail(w, "flow %u side %u: SACK %u-%u of what did not arrive", c->flow,
+				 c->side, o->sack[i].begin, o->sack[i].end);
+		}
+	}
+	if (o->has_ts && (int32_t)(sim_tcp_clock(w, c) - o->tsecr) < 0) {
+		sim_fail(w, "flow %u side %u: TSecr from the future", c->flow, c->side);
+	}
+	if (c->ts_on && (!o->has_ts || (int32_t)(sim_tcp_clock(w, peer) - o->tsval) < 0)) {
+		sim_fail(w, "flow %u side %u: TSval that the peer has not reached", c->flow,
+			 c->side);
+	}
+}
+
+/* Selective acknowledgements, and duplicate ones (RFC 5681 3.2, RFC 6582). */
+static void take_sacks(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
+{
+	bool again = s->ack == c->snd_una && after(c->snd_max, c->snd_una) && !s->payload_bytes &&
+		     s->window && !(s->flags & (SIM_SYN | SIM_FIN));
+	struct sim_options o;
+
+	sim_options_read(&o, s);
+	check_promises(w, c, s, &o);
+	for (uint8_t i = 0; i < o.n_sack && c->sack_on; i++) {
+		if (after(o.sack[i].begin, s->ack) && after(o.sack[i].end, c->snd_una)) {
+			sim_range_add(c->sacked, &c->n_sacked, SIM_HELD, o.sack[i].begin,
+				      o.sack[i].end);
+		}
+	}
+	if (after(s->ack, c->snd_una)) {
+		c->dup_acks = 0;
+		if (after(c->recover, s->ack)) { /* a partial one: the next hole */
+			c->snd_una = s->ack;
+			sim_tcp_resend(w, c);
+		}
+	} else if (again && ++c->dup_acks == 3 && !after(c->recover, c->snd_una)) {
+		c->recover = c->snd_max;
+		sim_tcp_resend(w, c);
+	}
+}
+
+/* False: too old by its timestamp, or without one (RFC 7323 5.3, 3.2). */
+static bool passes_paws(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
+{
+	struct sim_options o;
+
+	if (!c->ts_on || (s->flags & SIM_RST)) {
+		return true;
+	}
+	sim_options_read(&o, s);
+	if (!o.has_ts) {
+		return false;
+	}
+	if (after(c->ts_recent, o.tsval)) {
+		w->outcomes[SIM_N_PAWS]++;
+		sim_tcp_send_ack(w, c);
+		return false;
+	}
+	if (!after(s->seq, c->ts_acked)) {
+		c->ts_recent = o.tsval;
+	}
+	return true;
+}
+
 /* False: not acceptable, nothing more to do with this segment. */
 static bool take_ack(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
 {
@@ -199,6 +319,9 @@ static bool take_ack(struct sim_world *w, struct sim_conn *c, const struct sim_s
 		sim_tcp_send_ack(w, c);
 		return false;
 	}
+	if (c->app.real) {
+		take_sacks(w, c, s);
+	}
 	if (after(s->ack, c->snd_una)) {
 		c->snd_una = s->ack;
 		if (after(c->snd_una, c->snd_nxt)) {
@@ -207,9 +330,12 @@ static bool take_ack(struct sim_world *w, struct sim_conn *c, const struct sim_s
 		c->tries = 0;
 		c->rto_ns = SIM_RTO_NS;
 		c->timer_ns = UINT64_MAX;
+		if (c->app.real) {
+			sim_range_drop(c->sacked, &c->n_sacked, c->snd_una);
+		}
 	}
 	if (!after(c->snd_una, s->ack)) {
-		c->snd_wnd = s->window;
+		c->snd_wnd = (uint32_t)s->window << c->peer_wscale;
 	}
 	return true;
 }
@@ -253,6 +379,7 @@ static void in_syn_sent(struct sim_world *w, struct sim_conn *c, const struct si
 	c->irs = s->seq;
 	c->rcv_nxt = s->seq + 1;
 	c->snd_wnd = s->window;
+	take_offer(c, s);
 	if (!(s->flags & SIM_ACK)) {
 		c->state = SIM_TCP_SYN_RCVD; /* simultaneous open */
 		sim_tcp_take_data(w, c, s);
@@ -296,14 +423,18 @@ static void in_syn_rcvd(struct sim_world *w, struct sim_conn *c, const struct si
 
 static void in_open(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
 {
-	bool answer;
+	bool answer, in_order;
 
 	if (s->flags & SIM_SYN) {
 		sim_tcp_send_ack(w, c); /* RFC 5961 4.2 */
 		return;
 	}
-	if (!take_ack(w, c, s)) {
+	if (!passes_paws(w, c, s) || !take_ack(w, c, s)) {
 		return;
+	}
+	in_order = c->n_held == 0 && s->seq == c->rcv_nxt && !(s->flags & SIM_FIN);
+	if (c->sack_on && s->payload_bytes && !after(sim_segment_end(s), c->rcv_nxt)) {
+		c->repeated = (struct sim_range){s->seq, s->seq + s->payload_bytes};
 	}
 	answer = sim_tcp_take_data(w, c, s) || after(c->rcv_nxt, s->seq);
 	if (c->app.abort_after && flow_of(w, c)->delivered[!c->side] >= c->app.abort_after) {
@@ -316,7 +447,9 @@ static void in_open(struct sim_world *w, struct sim_conn *c, const struct sim_se
 		sim_tcp_end(w, c, SIM_END_ABORTED);
 		return;
 	}
-	if (answer) {
+	if (answer && in_order && c->app.delays_acks && c->delack_ns == UINT64_MAX) {
+		c->delack_ns = w->now_ns + SIM_DELACK_NS;
+	} else if (answer) {
 		sim_tcp_send_ack(w, c);
 	}
 	sim_tcp_output(w, c);
@@ -483,6 +616,9 @@ void sim_tcp_timer(struct sim_world *w, uint8_t conn)
 	}
 	if (c->keep_ns <= w->now_ns) {
 		keepalive_due(w, c);
+	}
+	if (c->delack_ns <= w->now_ns) {
+		sim_tcp_send_ack(w, c);
 	}
 	maybe_over(w, c);
 	sim_tcp_schedule(w, c);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { OPTIONS_MAX = 40 };
+enum { OPTIONS_MAX = 40, UNITS_FLYING = 30 };
 
 static uint32_t min32(uint32_t a, uint32_t b)
 {
@@ -25,9 +25,32 @@ void sim_tcp_emit(struct sim_world *w, struct sim_conn *c, const struct sim_segm
 	sim_emit(w, c->node, packet);
 }
 
-static uint16_t window_of(const struct sim_conn *c)
+uint32_t sim_tcp_clock(const struct sim_world *w, const struct sim_conn *c)
 {
-	return (uint16_t)(c->app.buffer - min32(c->unread, c->app.buffer));
+	return c->ts_base + (uint32_t)(w->now_ns / SIM_MS);
+}
+
+static uint16_t window_of(const struct sim_conn *c, uint8_t flags)
+{
+	uint32_t window = c->app.buffer - min32(c->unread, c->app.buffer);
+
+	if (c->scaled && !(flags & SIM_SYN)) {
+		window >>= c->app.wscale;
+	}
+	return (uint16_t)min32(window, UINT16_MAX);
+}
+
+/* What the peer may now believe. */
+static void note_sent(struct sim_conn *c, uint16_t window, uint8_t flags)
+{
+	uint8_t shift = c->scaled && !(flags & SIM_SYN) ? c->app.wscale : 0;
+	uint32_t edge = c->rcv_nxt + ((uint32_t)window << shift);
+
+	c->ts_acked = c->rcv_nxt;
+	c->delack_ns = UINT64_MAX;
+	if ((int32_t)(edge - c->granted) > 0) {
+		c->granted = edge;
+	}
 }
 
 /* No-operations stand for the options that a stack would send: only their room counts. */
@@ -41,14 +64,19 @@ static void send(struct sim_world *w, struct sim_conn *c, uint8_t flags, uint32_
 	    .seq = seq,
 	    .ack = (flags & SIM_ACK) ? c->rcv_nxt : 0,
 	    .flags = flags,
-	    .window = window_of(c),
+	    .window = window_of(c, flags),
 	    .options = options,
 	    .options_bytes = (flags & SIM_SYN) ? c->app.syn_options : c->app.options,
 	    .payload = payload,
 	    .payload_bytes = (uint16_t)payload_bytes,
 	};
 
-	memset(options, 1, sizeof(options));
+	if (c->app.real) {
+		s.options_bytes = sim_options_put(w, options, c, flags);
+		note_sent(c, s.window, flags);
+	} else {
+		memset(options, 1, sizeof(options));
+	}
 	for (uint32_t i = 0; i < payload_bytes; i++) {
 		payload[i] = sim_pattern(c->flow, c->side, position + i);
 	}
@@ -69,6 +97,7 @@ void sim_tcp_schedule(struct sim_world *w, struct sim_conn *c)
 	next = c->second_ns < next ? c->second_ns : next;
 	next = c->read_ns < next ? c->read_ns : next;
 	next = c->keep_ns < next ? c->keep_ns : next;
+	next = c->delack_ns < next ? c->delack_ns : next;
 	if (next < c->wake_ns) {
 		c->wake_ns = next;
 		sim_at(w, next, SIM_EV_CONN, (uint16_t)(c - w->conns));
@@ -100,6 +129,15 @@ void sim_tcp_send_probe(struct sim_world *w, struct sim_conn *c)
 	send(w, c, SIM_ACK, c->snd_una - 1, 0);
 }
 
+/* Bytes that were sent from this number on, without the FIN. */
+static uint32_t sent_after(const struct sim_conn *c, uint32_t seq)
+{
+	uint32_t bytes = c->snd_max - c->iss - 1, at = seq - c->iss - 1;
+
+	bytes = min32(bytes, c->app.total);
+	return bytes > at ? bytes - at : 0;
+}
+
 static bool wants_fin(const struct sim_conn *c)
 {
 	return !c->paused && (!c->app.close_after_peer || c->fin_rcvd);
@@ -111,7 +149,8 @@ static bool output_one(struct sim_world *w, struct sim_conn *c)
 	uint32_t sent = c->snd_nxt - c->iss - 1;
 	uint32_t limit = c->paused ? c->app.burst : c->app.total;
 	uint32_t flying = c->snd_nxt - c->snd_una;
-	uint32_t window = c->snd_wnd > flying ? c->snd_wnd - flying : 0;
+	uint32_t most = c->app.real ? min32(c->snd_wnd, UNITS_FLYING * c->app.unit) : c->snd_wnd;
+	uint32_t window = most > flying ? most - flying : 0;
 	uint32_t bytes;
 	bool fin;
 
@@ -121,7 +160,8 @@ static bool output_one(struct sim_world *w, struct sim_conn *c)
 	if (c->probing && window == 0) {
 		window = 1;
 	}
-	bytes = min32(min32(limit - sent, window), c->app.mss);
+	bytes = min32(min32(limit - sent, window), c->app.unit);
+	bytes = sim_range_next(c->sacked, c->n_sacked, c->snd_nxt, c->snd_nxt + bytes) - c->snd_nxt;
 	fin = wants_fin(c) && sent + bytes == c->app.total;
 	if (bytes == 0 && !fin) {
 		return false;
@@ -136,6 +176,20 @@ static bool output_one(struct sim_world *w, struct sim_conn *c)
 	return !c->probing;
 }
 
+void sim_tcp_resend(struct sim_world *w, struct sim_conn *c)
+{
+	uint32_t nxt = c->snd_nxt, limit = c->snd_una + c->app.unit;
+
+	/* A FIN alone is left to the timer. */
+	if (!sent_after(c, c->snd_una)) {
+		return;
+	}
+	w->outcomes[SIM_N_FAST_RETRANSMIT]++;
+	limit = sim_range_next(c->sacked, c->n_sacked, c->snd_una, limit);
+	send(w, c, SIM_ACK, c->snd_una, min32(limit - c->snd_una, sent_after(c, c->snd_una)));
+	c->snd_nxt = nxt;
+}
+
 void sim_tcp_output(struct sim_world *w, struct sim_conn *c)
 {
 	bool waits;
@@ -143,8 +197,10 @@ void sim_tcp_output(struct sim_world *w, struct sim_conn *c)
 	if (c->state != SIM_TCP_OPEN) {
 		return;
 	}
-	while (!w->failed && output_one(w, c)) {
-	}
+	do {
+		/* What the peer has already is not sent again. */
+		c->snd_nxt = sim_range_end(c->sacked, c->n_sacked, c->snd_nxt);
+	} while (!w->failed && output_one(w, c));
 	waits = c->snd_nxt - c->iss - 1 < (c->paused ? c->app.burst : c->app.total);
 	if (c->snd_una != c->snd_nxt || waits) {
 		arm(w, c);

@@ -149,8 +149,18 @@ struct sim_app {
 	bool keepalive;
 	bool fast_open;	      /* data in the SYN */
 	uint32_t abort_after; /* received bytes; 0: never */
-	uint16_t mss, buffer;
+	uint16_t mss;
+	uint32_t buffer;
+	uint32_t unit;		      /* bytes of a segment at most: the MSS, or more with GSO */
 	uint8_t syn_options, options; /* bytes of padding options, multiples of 4 */
+	/* real options instead of padding: what this side offers */
+	bool real, real_wscale, sack, timestamps, delays_acks;
+	uint8_t wscale;
+};
+
+#define SIM_HELD 40
+struct sim_range {
+	uint32_t begin, end;
 };
 
 struct sim_conn {
@@ -167,9 +177,17 @@ struct sim_conn {
 	uint32_t iss, snd_una, snd_nxt, snd_max, snd_wnd;
 	uint32_t irs, rcv_nxt, rcv_fin, edge;
 	uint32_t unread;					/* in order, not yet read */
-	uint64_t rto_ns, timer_ns, second_ns, read_ns, keep_ns; /* UINT64_MAX: not armed */
+	uint64_t rto_ns, timer_ns, second_ns, read_ns, keep_ns, delack_ns; /* UINT64_MAX: not armed */
 	uint64_t wake_ns;	  /* the event in the queue that will look at them */
-	uint64_t held[4096 / 64]; /* bytes that came out of order, by sequence number modulo */
+	struct sim_range held[SIM_HELD]; /* bytes that came out of order, the newest first */
+	uint8_t n_held;
+	/* of connections with real options */
+	bool scaled, sack_on, ts_on;
+	uint8_t peer_wscale, n_sacked, dup_acks;
+	struct sim_range sacked[SIM_HELD]; /* what the peer has beyond snd_una */
+	struct sim_range repeated;	   /* what came twice, for a D-SACK */
+	uint32_t ts_base, ts_recent, ts_acked, recover;
+	uint32_t granted; /* the highest right edge it ever showed */
 };
 
 /* One connection attempt of a client and what must come of it. */
@@ -292,6 +310,11 @@ struct sim_event {
 	X(ENEMY_MAGIC, "foreign SYN data with our magic")                                          \
 	X(FEW_PORTS, "tiny port range")                                                            \
 	X(FEW_LEGS, "tiny leg table")                                                              \
+	X(SCALED, "window scale, windows up to 256 KB")                                            \
+	X(SACK, "selective acknowledgements")                                                      \
+	X(TIMESTAMPS, "timestamps")                                                                \
+	X(LARGE_SEGMENTS, "segments as large as offload makes them")                               \
+	X(WRAP, "sequence numbers wrap")                                                           \
 	X(RECONF, "reconfigurations of living sessions")                                           \
 	X(RECONF_INSERT, "reconfiguration inserts")                                                \
 	X(RECONF_DELETE, "reconfiguration deletes")                                                \
@@ -330,6 +353,8 @@ enum sim_feature {
 	X(ENEMY, "hostile packets")                                                                \
 	X(TRACES, "trace answers")                                                                 \
 	X(EVENTS, "events simulated")                                                              \
+	X(FAST_RETRANSMIT, "segments retransmitted because of duplicate ACKs")                     \
+	X(PAWS, "segments that are too old by their timestamps")                                   \
 	X(RECONFIGS, "reconfigurations begun")                                                     \
 	X(RECONFIGURED, "reconfigurations completed")                                              \
 	X(RECONFIG_FAILED, "reconfigurations failed")                                              \
