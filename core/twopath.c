@@ -456,24 +456,24 @@ static void merge_timestamp(struct dysco_two *two, struct dysco_segment *s)
 	two->has_ts = true;
 }
 
-/* A RST with exactly the number that is next on its path is the host's end; others it judges. */
+/*
+ * A RST with exactly the number that is next on its path, or that our host has
+ * acknowledged (it may not have taken all it was given), ends the session; others
+ * in the window are for the host to judge (RFC 5961 3.2).
+ */
 static bool merge_reset(struct dysco_two *two, enum dysco_path path, struct dysco_segment *s)
 {
-	dysco_seq_t next = two->next;
+	dysco_seq_t next = two->peer_known ? ack_on(two, path, two->next) : two->next;
 
-	if (two->peer_known) {
-		next = ack_on(two, path, next);
-	}
 	if (has(s, DYSCO_TCP_ACK)) {
 		merge_ack(two, path, s);
 	}
 	s->n_sack = 0;
 	if (s->seq == next) {
 		s->seq = two->next;
-		two->reset = true;
-		return true;
 	}
-	return dysco_after(s->seq, two->next) && !dysco_after(s->seq, two->host_edge);
+	two->reset |= s->seq == two->next || s->seq == two->host_ack;
+	return !dysco_after(two->host_ack, s->seq) && !dysco_after(s->seq, two->host_edge);
 }
 
 static void note_delivered(struct dysco_two *two, const struct dysco_segment *s)

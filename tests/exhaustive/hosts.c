@@ -185,6 +185,8 @@ void host_works(int h)
 {
 	struct host *o = &w.host[h];
 	int n = 1 + below(3), limit = o->edge < o->total ? o->edge : o->total;
+	bool calm = w.step > STEPS_CALM; /* nothing more than TCP has to do */
+	bool shut_out = o->nxt >= o->edge && o->nxt < o->total;
 
 	if (o->closed) {
 		return;
@@ -204,10 +206,14 @@ void host_works(int h)
 		}
 		break;
 	case 4: /* keepalive, window probe */
-		host_sends(h, o->una - 1, o->una - 1, 0);
+		if (!calm || shut_out || w.resets) {
+			host_sends(h, o->una - 1, o->una - 1, 0);
+		}
 		break;
 	case 5:
-		host_acks(h);
+		if (!calm) {
+			host_acks(h);
+		}
 		break;
 	case 6:
 	case 7:

@@ -97,6 +97,12 @@ static void note_peer(struct anchor *a, const struct dysco_segment *s)
 	a->edge = dysco_seq_max(a->edge, s->edge);
 }
 
+/* Windows are written in units of 2^shift, rounded down (RFC 7323 2.3). */
+static void scale_window(struct dysco_segment *s)
+{
+	s->edge = (dysco_seq_t)(s->ack + ((dysco_seq_t)(s->edge - s->ack) >> w.shift << w.shift));
+}
+
 /* A part leaves its anchor: bytes only where they belong. */
 static void send_on(int h, enum dysco_path path, const struct packet *from,
 		    const struct dysco_segment *s)
@@ -114,6 +120,7 @@ static void send_on(int h, enum dysco_path path, const struct packet *from,
 		w.sent_on[path][h] = end;
 	}
 	p.s = *s;
+	scale_window(&p.s);
 	if (path == DYSCO_PATH_NEW) {
 		dysco_offsets_out(&a->new, &p.s);
 	}
@@ -139,6 +146,7 @@ void anchor_out(int h, const struct packet *p)
 	struct dysco_segment s = p->s;
 	struct dysco_parts parts;
 
+	scale_window(&s);
 	if (!(s.flags & DYSCO_TCP_RST)) {
 		note_host(a, &s);
 	}
@@ -268,6 +276,7 @@ static void anchor_in(int h, enum dysco_path path, struct packet *p)
 		dysco_two_reset_part(&a->two, other, &rst.s);
 		send_on(h, other, &rst, &rst.s);
 	}
+	scale_window(&p->s);
 	if (!(p->s.flags & DYSCO_TCP_RST)) {
 		note_peer(a, &p->s);
 	}
@@ -332,6 +341,7 @@ static void start_run(void)
 	w.loss = below(40);
 	w.slow = 1 + below(9);
 	w.resets = below(4) == 0;
+	w.shift = below(4) ? 0 : 2;
 	for (int h = 0; h < 2; h++) {
 		struct host *o = &w.host[h];
 

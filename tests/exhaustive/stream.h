@@ -48,7 +48,7 @@ struct world {
 	int n[2][2];
 	dysco_seq_t offset[2]; /* what the old path adds to what host h sends */
 	int sent_on[2][2];     /* highest position host h's bytes had on a path */
-	int step, loss, slow;
+	int step, loss, slow, shift;
 	bool resets;
 };
 extern struct world w;
