@@ -73,11 +73,12 @@ DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const str
 	}
 	seen |= DYSCO_SEEN_ANY;
 	if (p->flags & DYSCO_TCP_ACK) {
-		if (fresh || !(seen & DYSCO_SEEN_ACK) || dysco_seq_after(p->ack, run->ack)) {
+		/* A window belongs to its acknowledgement: one that was overtaken counts no more. */
+		if (fresh || !(seen & DYSCO_SEEN_ACK) || !dysco_seq_after(run->ack, p->ack)) {
 			run->ack = p->ack;
+			run->window = p->window;
 		}
 		seen |= DYSCO_SEEN_ACK;
-		run->window = p->window;
 	}
 	return seen;
 }
