@@ -48,6 +48,8 @@ void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_act
 	msg.list = a->list;
 	if (a->kind == DYSCO_KIND_RECOVERY) {
 		msg.numbers = dysco_recovery_numbers(core, a->old_slot);
+	} else if (a->kind == DYSCO_KIND_LATE) {
+		msg.numbers = dysco_late_numbers(core, a->old_slot);
 	} else {
 		msg.numbers.seq = old->offsets.seq_out;
 		msg.numbers.ts = old->offsets.ts_out;
@@ -504,7 +506,7 @@ void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *ma
 	if (a->kind == DYSCO_KIND_RECOVERY) {
 		a->fixed_cut = mail->msg.numbers.base;
 		set_mode(core, left, DYSCO_MODE_PUNT);
-	} else {
+	} else if (a->kind == DYSCO_KIND_ORDINARY) {
 		a->offset_in = mail->msg.numbers.seq + leg->offsets.seq_in;
 		a->ts_in = mail->msg.numbers.ts + leg->offsets.ts_in;
 	}

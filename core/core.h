@@ -170,6 +170,21 @@ uint32_t dysco_core_trace(struct dysco_core *core, uint32_t slot, struct dysco_a
 uint32_t dysco_core_reconfigure(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 				uint8_t kind, const struct dysco_address_list *path,
 				struct dysco_actions *out);
+/* A session that began without a chain, as the host's stack or its packets tell of it. */
+struct dysco_late {
+	uint16_t host, attachment;
+	bool initiator;			     /* this host opened it */
+	struct dysco_tuple tuple;	     /* outward */
+	struct dysco_syn_options options[2]; /* by enum dysco_direction; with DYSCO_SYN_NOTED */
+	struct dysco_l2 l2;
+};
+/*
+ * Makes a leg for it, which changes nothing (docs/protocol.md 12.8); its slot, or
+ * DYSCO_NO_SLOT when the five-tuple has one or there is no room. Once a packet was seen
+ * each way, dysco_core_reconfigure() with DYSCO_KIND_LATE gives it a chain.
+ */
+uint32_t dysco_core_adopt(struct dysco_core *core, uint64_t now_ns, const struct dysco_late *late);
+
 /*
  * The box of this LEFT leg asks its left neighbour to begin it: `path` from there,
  * its right neighbour alone to be left out (III-A). Ends as above.

@@ -219,6 +219,15 @@ void dysco_lock_requested(struct dysco_core *core, const struct dysco_mail *mail
 	uint32_t left = left_leg(core, mail);
 	enum dysco_nack reason;
 
+	if (mail->msg.attempt.kind == DYSCO_KIND_LATE) {
+		if (left == DYSCO_NO_SLOT) {
+			left = dysco_late_arrived(core, mail);
+		}
+		if (left != DYSCO_NO_SLOT &&
+		    dysco_leg_not_ready(dysco_leg_at(core, left)) == DYSCO_NACK_NOT_READY) {
+			return; /* it comes again: until then the session may be seen */
+		}
+	}
 	if (left == DYSCO_NO_SLOT || !host) {
 		refuse(core, mail, DYSCO_NACK_UNKNOWN);
 		return;

@@ -79,7 +79,7 @@ static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, u
 	a->old_slot = slot;
 	a->started_ns = now_ns;
 	a->to_right = dysco_ctl_open(core, now_ns, slot, index,
-				     kind == DYSCO_KIND_RECOVERY ? &a->right : NULL);
+				     kind != DYSCO_KIND_ORDINARY ? &a->right : NULL);
 	if (a->to_right == DYSCO_NO_SLOT ||
 	    (kind == DYSCO_KIND_RECOVERY && !dysco_recovery_begin(core, index))) {
 		dysco_attempt_end(core, now_ns, index);

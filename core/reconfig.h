@@ -131,6 +131,12 @@ struct dysco_numbers dysco_recovery_numbers(const struct dysco_core *core, uint3
 bool dysco_recovery_fits(const struct dysco_core *core, const struct dysco_mail *mail,
 			 uint32_t left);
 
+/* ---- late.c ---- */
+/* R: a leg for the session that LOCK names; DYSCO_NO_SLOT: not one of this host. */
+uint32_t dysco_late_arrived(struct dysco_core *core, const struct dysco_mail *mail);
+/* The options of the session's SYNs, as LOCK carries them. */
+struct dysco_numbers dysco_late_numbers(const struct dysco_core *core, uint32_t slot);
+
 /* ---- reconfig.c ---- */
 /* As left anchor; DYSCO_NO_ATTEMPT and why not. nonce 0: a new one. */
 uint32_t dysco_left_start(struct dysco_core *core, uint64_t now_ns, uint32_t slot, uint64_t nonce,

@@ -315,6 +315,59 @@ static void what_had_arrived_is_not_sent_again(void **state)
 	rig_free(w->rig);
 }
 
+/* A session without a policy, that the box has never seen, gets a chain. */
+static void a_session_is_adopted(void **state)
+{
+	struct world *w = established();
+	struct dysco_tuple tuple = rig_session(4001, true), back = dysco_tuple_reverse(&tuple);
+	struct dysco_syn_options options = {1460, DYSCO_NO_WSCALE, DYSCO_SYN_NOTED};
+	struct dysco_late late = {.host = CLIENT + 1,
+				  .attachment = 1,
+				  .initiator = true,
+				  .tuple = tuple,
+				  .options = {options, options}};
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	struct rig_packet packet;
+	uint32_t slot, index;
+
+	(void)state;
+	slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	assert_int_not_equal(slot, DYSCO_NO_SLOT);
+	assert_int_equal(dysco_core_adopt(&client->core, w->rig->now_ns, &late), DYSCO_NO_SLOT);
+	assert_int_equal(dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						DYSCO_KIND_LATE, &path, &client->out),
+			 DYSCO_NO_ATTEMPT); /* nothing was seen of it yet */
+	for (int round = 0; round < 2; round++) {
+		packet = rig_segment(&tuple, 1000, 2000, DYSCO_TCP_ACK, NULL, 0);
+		enqueue(w, CLIENT, DYSCO_OUT, &packet);
+		packet = rig_segment(&back, 2000, 1000, DYSCO_TCP_ACK, NULL, 0);
+		enqueue(w, SERVER, DYSCO_OUT, &packet);
+		run(w);
+		if (round == 0) {
+			index = dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						       DYSCO_KIND_LATE, &path, &client->out);
+			assert_int_not_equal(index, DYSCO_NO_ATTEMPT);
+			carry_out(w, CLIENT, NULL, DYSCO_OUT);
+			run(w); /* the server has a leg now, and waits to see the session */
+			assert_int_equal(w->done, 0);
+		}
+	}
+	assert_true(dysco_core_attempt_due(&client->core, w->rig->now_ns, index, &client->out));
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->done, 2);
+	nothing_is_left(w);
+	w->boxed = 0;
+	packet = rig_segment(&tuple, 1000, 2000, DYSCO_TCP_ACK, "now by the box", 14);
+	enqueue(w, CLIENT, DYSCO_OUT, &packet);
+	run(w);
+	assert_int_equal(w->boxed, 1);
+	assert_int_equal(w->last[SERVER].p.seq, 1000);
+	assert_int_equal(w->last[SERVER].p.payload_bytes, 14);
+	rig_free(w->rig);
+}
+
 static void what_is_not_possible_is_refused(void **state)
 {
 	struct world *w = established();
@@ -357,6 +410,7 @@ int main(void)
 	    cmocka_unit_test(a_box_asks_to_be_left_out),
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
+	    cmocka_unit_test(a_session_is_adopted),
 	    cmocka_unit_test(what_is_not_possible_is_refused),
 	    cmocka_unit_test(a_box_that_is_not_frozen_refuses),
 	};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Late attach (docs/protocol.md 12.8): a session that began without Dysco gets a
+ * leg at each end whose two sides are the same, and that only watches; from then
+ * on it is a session with an empty chain, and can be given another.
+ */
+#include "core/reconfig.h"
+
+static uint32_t options_pack(const struct dysco_syn_options *o)
+{
+	return (uint32_t)o->mss << 16 | (uint32_t)o->wscale << 8 | o->flags;
+}
+
+static struct dysco_syn_options options_unpack(uint32_t packed)
+{
+	struct dysco_syn_options o = {(uint16_t)(packed >> 16), (uint8_t)(packed >> 8),
+				      (uint8_t)packed};
+
+	return o;
+}
+
+static void fill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		 const struct dysco_late *late)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
+
+	leg->role = late->initiator ? DYSCO_ROLE_FIRST : DYSCO_ROLE_LAST;
+	leg->host = late->host;
+	leg->attachment = late->attachment;
+	leg->created_ns = now_ns;
+	leg->host_tuple = late->tuple;
+	leg->wire_tuple = late->tuple;
+	leg->options[DYSCO_OUT] = late->options[DYSCO_OUT];
+	leg->options[DYSCO_IN] = late->options[DYSCO_IN];
+	/* Established, as soon as packets are seen to confirm it. */
+	leg->run[DYSCO_OUT].seen = late->initiator ? DYSCO_SEEN_SYN : DYSCO_SEEN_SYNACK;
+	leg->run[DYSCO_IN].seen = late->initiator ? DYSCO_SEEN_SYNACK : DYSCO_SEEN_SYN;
+	leg->run[DYSCO_OUT].last_ns = now_ns;
+	cold->session = late->initiator ? late->tuple : dysco_tuple_reverse(&late->tuple);
+	cold->list.count = 1;
+	cold->list.hops[0].addr = cold->session.dst;
+	cold->l2 = late->l2;
+}
+
+static uint32_t adopt(struct dysco_core *core, uint64_t now_ns, const struct dysco_late *late,
+		      const struct dysco_session_id *id)
+{
+	struct dysco_tuple back = dysco_tuple_reverse(&late->tuple);
+	uint32_t slot;
+
+	if (dysco_find(core, &late->tuple, late->host, DYSCO_OUT) != DYSCO_NO_SLOT ||
+	    dysco_find(core, &back, late->host, DYSCO_IN) != DYSCO_NO_SLOT ||
+	    !dysco_legs_available(core, 1)) {
+		return DYSCO_NO_SLOT;
+	}
+	slot = dysco_leg_alloc(core);
+	if (slot == DYSCO_NO_SLOT) {
+		return slot;
+	}
+	fill(core, now_ns, slot, late);
+	dysco_cold_at(core, slot)->id = *id;
+	if (dysco_leg_bind(core, slot, DYSCO_OUT) != 0 ||
+	    dysco_leg_bind(core, slot, DYSCO_IN) != 0) {
+		dysco_leg_free(core, slot);
+		return DYSCO_NO_SLOT;
+	}
+	__atomic_store_n(&dysco_leg_at(core, slot)->mode, DYSCO_MODE_FAST, __ATOMIC_RELEASE);
+	return slot;
+}
+
+uint32_t dysco_core_adopt(struct dysco_core *core, uint64_t now_ns, const struct dysco_late *late)
+{
+	struct dysco_session_id id;
+
+	dysco_session_id_make(core, &id);
+	return adopt(core, now_ns, late, &id);
+}
+
+struct dysco_numbers dysco_late_numbers(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_numbers n = {.base = options_pack(&leg->options[DYSCO_OUT]),
+				  .edge = options_pack(&leg->options[DYSCO_IN])};
+
+	return n;
+}
+
+/* R learns of the session from LOCK, and has to see it with its own eyes before it answers. */
+uint32_t dysco_late_arrived(struct dysco_core *core, const struct dysco_mail *mail)
+{
+	const struct dysco_host *host = dysco_setup_host(core->setup, mail->host);
+	struct dysco_late late = {.host = mail->host,
+				  .attachment = mail->w->in->attachment,
+				  .tuple = dysco_tuple_reverse(&mail->msg.subsession),
+				  .l2 = mail->w->in->l2};
+
+	late.options[DYSCO_OUT] = options_unpack(mail->msg.numbers.edge);
+	late.options[DYSCO_IN] = options_unpack(mail->msg.numbers.base);
+	if (!host || !dysco_host_has(host, &late.tuple.src)) {
+		return DYSCO_NO_SLOT;
+	}
+	return adopt(core, mail->w->now_ns, &late, &mail->msg.id);
+}
