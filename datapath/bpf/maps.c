@@ -23,6 +23,7 @@
 
 _Static_assert(sizeof(struct dysco_leg_cold) % 8 == 0, "array elements lie 8 bytes apart");
 _Static_assert(sizeof(struct dysco_lasting) % 8 == 0, "array elements lie 8 bytes apart");
+_Static_assert(sizeof(struct dysco_attempt) % 8 == 0, "array elements lie 8 bytes apart");
 
 struct map_kind {
 	const char *name;
@@ -38,6 +39,8 @@ static const struct map_kind kinds[DYSCO_BPF_MAPS] = {
 			BPF_F_MMAPABLE},
     [DYSCO_BPF_LASTING] = {"lasting", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_lasting), 1,
 			   BPF_F_MMAPABLE},
+    [DYSCO_BPF_ATTEMPTS_MAP] = {"attempts", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dysco_attempt),
+				DYSCO_BPF_ATTEMPTS, BPF_F_MMAPABLE},
     [DYSCO_BPF_KEYS] = {"keys", BPF_MAP_TYPE_HASH, sizeof(struct dysco_leg_key), 4, 0, 0},
     [DYSCO_BPF_FLOWS_MAP] = {"flows", BPF_MAP_TYPE_ARRAY, 4, 4, DYSCO_BPF_FLOWS, 0},
     [DYSCO_BPF_ATTACHMENTS_MAP] = {"attachments", BPF_MAP_TYPE_ARRAY, 4,
@@ -284,8 +287,11 @@ static int map_all(struct dysco_datapath *dp, uint32_t capacity)
 	table->legs = map_memory(bpf, DYSCO_BPF_LEGS, capacity * sizeof(*table->legs));
 	table->cold = map_memory(bpf, DYSCO_BPF_COLD, capacity * sizeof(*table->cold));
 	table->lasting = map_memory(bpf, DYSCO_BPF_LASTING, sizeof(*table->lasting));
+	table->attempts =
+	    map_memory(bpf, DYSCO_BPF_ATTEMPTS_MAP, DYSCO_BPF_ATTEMPTS * sizeof(*table->attempts));
+	table->n_attempts = DYSCO_BPF_ATTEMPTS;
 	bpf->agent = map_memory(bpf, DYSCO_BPF_AGENT, sizeof(*bpf->agent));
-	if (!table->legs || !table->cold || !table->lasting || !bpf->agent) {
+	if (!table->legs || !table->cold || !table->lasting || !table->attempts || !bpf->agent) {
 		return dysco_bpf_fail(dp, -ENOMEM, "%s: cannot map the leg table into memory: %s",
 				      bpf->path, strerror(errno));
 	}
@@ -344,6 +350,7 @@ void dysco_bpf_maps_close(struct dysco_datapath *dp)
 	unmap(table->legs, table->capacity * sizeof(*table->legs));
 	unmap(table->cold, table->capacity * sizeof(*table->cold));
 	unmap(table->lasting, sizeof(*table->lasting));
+	unmap(table->attempts, DYSCO_BPF_ATTEMPTS * sizeof(*table->attempts));
 	unmap(bpf->agent, sizeof(*bpf->agent));
 	memset(table, 0, sizeof(*table));
 	bpf->agent = NULL;

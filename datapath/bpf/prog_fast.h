@@ -6,6 +6,7 @@
 #ifndef DYSCO_DATAPATH_BPF_PROG_FAST_H
 #define DYSCO_DATAPATH_BPF_PROG_FAST_H
 
+#include "datapath/bpf/prog_numbers.h"
 #include "datapath/bpf/prog_route.h"
 
 /* What becomes of the link header. */
@@ -107,13 +108,15 @@ static __always_inline void fix_by_helper(struct __sk_buff *skb, const struct dy
 	}
 }
 
+/* numbers: of renumber(), 0 without. */
 static __always_inline void rewrite(struct __sk_buff *skb, struct dysco_packet *p,
-				    const struct dysco_tuple *to)
+				    const struct dysco_tuple *to, uint32_t numbers)
 {
 	struct dysco_csum_diff diff = dysco_edit_tuple(p, packet_data(skb), packet_end(skb), to);
 	uint8_t *tcp = packet_data(skb) + dysco_bound(p->l4, DYSCO_OFFSET_MASK);
 	enum sum_state state = sum_state(skb);
 
+	diff.plain = dysco_csum_fold32((uint64_t)diff.plain + numbers);
 	if (state == SUM_UNKNOWN || tcp + DYSCO_TCP_BYTES > packet_end(skb)) {
 		fix_by_helper(skb, p, diff);
 	} else if (state == SUM_FINISHED) {
@@ -161,11 +164,12 @@ static __always_inline void see(struct __sk_buff *skb, const struct dysco_packet
 
 /* Beyond a port without bridge the stack routes it: the link header is right as it is. */
 static __always_inline int fast_out(struct __sk_buff *skb, struct dysco_packet *p,
-				    struct dysco_leg *leg)
+				    struct dysco_leg *leg, uint32_t slot)
 {
 	bool routed = self.mode == DYSCO_ATTACH_PORT && self.bridge_ifindex == 0;
 	uint64_t now_ns = bpf_ktime_get_coarse_ns();
 	struct dysco_bpf_hop *hop;
+	uint32_t numbers = 0;
 
 	if (dysco_addr_is_ip4(&leg->wire_tuple.src) != (p->version == 4)) {
 		return drop(DYSCO_REASON_FAMILY_MIX);
@@ -179,20 +183,27 @@ static __always_inline int fast_out(struct __sk_buff *skb, struct dysco_packet *
 	if (hop && hop->kind == HOP_MACS && !rewrite_macs(skb, hop)) {
 		return drop(DYSCO_REASON_BAD_PACKET);
 	}
-	rewrite(skb, p, &leg->wire_tuple);
+	if (leg->flags & DYSCO_LEG_OFFSETS) {
+		numbers = renumber(skb, p, slot, DYSCO_OUT);
+	}
+	rewrite(skb, p, &leg->wire_tuple, numbers);
 	return hop && hop->kind == HOP_NEIGHBOUR ? leave_by(skb, hop->ifindex) : TC_ACT_UNSPEC;
 }
 
 static __always_inline int fast_in(struct __sk_buff *skb, struct dysco_packet *p,
-				   struct dysco_leg *leg)
+				   struct dysco_leg *leg, uint32_t slot)
 {
 	struct dysco_tuple to = dysco_tuple_reverse(&leg->host_tuple);
+	uint32_t numbers = 0;
 
 	if (dysco_addr_is_ip4(&to.src) != (p->version == 4)) {
 		return drop(DYSCO_REASON_FAMILY_MIX);
 	}
+	if (leg->flags & DYSCO_LEG_OFFSETS) {
+		numbers = renumber(skb, p, slot, DYSCO_IN);
+	}
 	see(skb, p, leg, DYSCO_IN, bpf_ktime_get_coarse_ns());
-	rewrite(skb, p, &to);
+	rewrite(skb, p, &to, numbers);
 	mirror(skb);
 	return TC_ACT_UNSPEC;
 }

@@ -124,11 +124,12 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 		if (!leg) {
 			return TC_ACT_UNSPEC;
 		}
-		if (leg->flags & DYSCO_LEG_OFFSETS) {
-			return punt(skb, direction, DYSCO_BPF_PUNT_PACKET);
+		if (p->flags & DYSCO_TCP_SYN) {
+			note_syn(skb, p, slot, direction);
 		}
 		flow_remember(p, direction, slot);
-		return direction == DYSCO_OUT ? fast_out(skb, p, leg) : fast_in(skb, p, leg);
+		return direction == DYSCO_OUT ? fast_out(skb, p, leg, slot)
+					      : fast_in(skb, p, leg, slot);
 	case DYSCO_VERDICT_PUNT:
 		return punt(skb, direction,
 			    control ? DYSCO_BPF_PUNT_CONTROL : DYSCO_BPF_PUNT_PACKET);

@@ -93,7 +93,7 @@ static __always_inline bool quick(struct __sk_buff *skb, struct dysco_packet *p,
 	}
 	see(skb, p, leg, direction, now_ns);
 	to = direction == DYSCO_OUT ? leg->wire_tuple : dysco_tuple_reverse(&leg->host_tuple);
-	rewrite(skb, p, &to);
+	rewrite(skb, p, &to, 0);
 	return true;
 }
 

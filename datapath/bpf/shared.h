@@ -8,14 +8,16 @@
 #ifndef DYSCO_DATAPATH_BPF_SHARED_H
 #define DYSCO_DATAPATH_BPF_SHARED_H
 
+#include "core/attempt.h"
 #include "datapath/leg.h"
 #include "datapath/reasons.h"
 
 /* Of everything pinned; part of every check before maps of an earlier agent are used. */
-#define DYSCO_BPF_LAYOUT      (DYSCO_LEG_LAYOUT * 1000 + 2)
+#define DYSCO_BPF_LAYOUT      (DYSCO_LEG_LAYOUT * 1000 + DYSCO_ATTEMPT_LAYOUT * 100 + 3)
 
 #define DYSCO_BPF_GRACE_NS    1000000000ull /* heartbeats older than this: no agent */
 #define DYSCO_BPF_ATTACHMENTS 1024
+#define DYSCO_BPF_ATTEMPTS    256 /* reconfigurations under way; record 0 is never used */
 
 /*
  * skb->tc_index of a packet that the agent, or a program before a redirect, has
