@@ -268,7 +268,7 @@ void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_pack
 				 sim_tuple_text(&s.tuple, text));
 		}
 	} else if (w->flows[meta->flow].moved) {
-		if (meta->origin == SIM_BY_ENDPOINT) {
+		if (meta->origin == SIM_BY_ENDPOINT && !w->flows[meta->flow].disturbed) {
 			check_step(w, node, meta);
 		}
 	} else {

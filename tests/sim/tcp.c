@@ -70,7 +70,7 @@ static struct sim_conn *conn_new(struct sim_world *w, uint8_t node, uint8_t flow
 		begin_real(w, c);
 	}
 	c->snd_una = c->snd_nxt = c->iss;
-	c->snd_max = c->iss;
+	c->snd_max = c->recover = c->iss;
 	c->rto_ns = SIM_RTO_NS;
 	c->timer_ns = c->second_ns = c->read_ns = c->keep_ns = c->wake_ns = UINT64_MAX;
 	c->delack_ns = UINT64_MAX;
@@ -120,7 +120,7 @@ void sim_tcp_open(struct sim_world *w, uint8_t flow)
 		if (f->after != SIM_NONE && w->flows[f->after].conn[side] != SIM_NONE) {
 			/* RFC 6191: above everything the last incarnation sent. */
 			c->iss = w->conns[w->flows[f->after].conn[side]].snd_max + 100000;
-			c->snd_una = c->snd_nxt = c->snd_max = c->iss;
+			c->snd_una = c->snd_nxt = c->snd_max = c->recover = c->iss;
 		}
 		f->conn[side] = (uint8_t)(c - w->conns);
 		sim_tcp_send_syn(w, c);
@@ -276,10 +276,6 @@ static void take_sacks(struct sim_world *w, struct sim_conn *c, const struct sim
 	}
 	if (after(s->ack, c->snd_una)) {
 		c->dup_acks = 0;
-		if (after(c->recover, s->ack)) { /* a partial one: the next hole */
-			c->snd_una = s->ack;
-			sim_tcp_resend(w, c);
-		}
 	} else if (again && ++c->dup_acks == 3 && !after(c->recover, c->snd_una)) {
 		c->recover = c->snd_max;
 		sim_tcp_resend(w, c);
@@ -312,6 +308,8 @@ static bool passes_paws(struct sim_world *w, struct sim_conn *c, const struct si
 /* False: not acceptable, nothing more to do with this segment. */
 static bool take_ack(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
 {
+	bool partial = c->app.real && after(s->ack, c->snd_una) && after(c->recover, s->ack);
+
 	if (!(s->flags & SIM_ACK)) {
 		return false;
 	}
@@ -336,6 +334,9 @@ static bool take_ack(struct sim_world *w, struct sim_conn *c, const struct sim_s
 	}
 	if (!after(c->snd_una, s->ack)) {
 		c->snd_wnd = (uint32_t)s->window << c->peer_wscale;
+	}
+	if (partial) {
+		sim_tcp_resend(w, c); /* the next hole */
 	}
 	return true;
 }
