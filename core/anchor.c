@@ -190,6 +190,7 @@ static void take_over(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 		renew_list(&cold->list, &a->list);
 		cold->own_hops = (uint8_t)(a->list.count - 1);
 	}
+	a->cut_made = 0;
 	set_mode(core, a->new_slot, DYSCO_MODE_FAST);
 	dysco_count_boxes(core, a->new_slot, 1);
 	bury(core, now_ns, a->old_slot);
@@ -361,6 +362,28 @@ static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, 
 	dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_SETTING_UP);
 }
 
+/*
+ * Both cuts stood, and the peer knows the attempt as failed: its session was
+ * reset, and the RST lost on both paths. Ours ends the same way.
+ */
+static void peer_gone(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool moved = a->state == DYSCO_ATTEMPT_RELEASING || a->state == DYSCO_ATTEMPT_FREED;
+	uint32_t slot = moved ? a->new_slot : a->old_slot;
+
+	if (mail->msg.attempt.reason != DYSCO_NACK_EXPIRED || !(a->seen & DYSCO_ATTEMPT_PEER_CUT)) {
+		return;
+	}
+	a->reason = DYSCO_NACK_CLOSING;
+	if (moved) {
+		a->new_slot = DYSCO_NO_SLOT;
+		dysco_cold_at(core, slot)->attempt = DYSCO_NO_ATTEMPT;
+	}
+	end_failed(core, mail->w->now_ns, index, mail->w->out);
+	dysco_reset_session(core, mail->w->now_ns, slot, mail->w->out);
+}
+
 static void left_refused(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
@@ -388,6 +411,7 @@ static void left_refused(struct dysco_core *core, const struct dysco_mail *mail,
 		}
 		break;
 	default:
+		peer_gone(core, mail, index);
 		break;
 	}
 }
@@ -604,6 +628,9 @@ void dysco_right_mail(struct dysco_core *core, const struct dysco_mail *mail, ui
 	case DYSCO_MSG_RELEASE:
 		right_release(core, mail, index);
 		break;
+	case DYSCO_MSG_NACK:
+		peer_gone(core, mail, index);
+		break;
 	default:
 		break;
 	}
@@ -633,6 +660,7 @@ static void left_handshake(struct dysco_core *core, struct dysco_work *w, uint32
 	}
 	if (w->p.flags & DYSCO_TCP_SYN) {
 		if (a->state == DYSCO_ATTEMPT_SETTING_UP) {
+			a->seen |= DYSCO_ATTEMPT_ANSWERED;
 			a->peer_isn = w->p.seq;
 			a->peer_ts =
 			    dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);

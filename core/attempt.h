@@ -79,11 +79,10 @@ struct dysco_attempt {
 #define DYSCO_ATTEMPT_PEER_CUT	0x01 /* peer's CUT is here */
 #define DYSCO_ATTEMPT_CUT_SEEN	0x02 /* peer has ours */
 #define DYSCO_ATTEMPT_PEER_DONE 0x04
-#define DYSCO_ATTEMPT_DONE_SEEN 0x08
+#define DYSCO_ATTEMPT_ANSWERED	0x08 /* the peer's SYN or SYN-ACK of the new path is here */
 #define DYSCO_ATTEMPT_READY_IN	0x10 /* L: READY came and is right */
 #define DYSCO_ATTEMPT_OPENED	0x20 /* L: opening ACK came; R: any segment of the new path */
 #define DYSCO_ATTEMPT_TAKEN                                                                        \
 	0x40 /* a byte of the new path was delivered, or one of ours acknowledged */
-#define DYSCO_ATTEMPT_DONE_SAID 0x80
 
 #endif

@@ -178,6 +178,9 @@ bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint
 			const uint8_t *message, size_t bytes);
 
 /* ---- time.c ---- */
+/* RST with exact numbers, to both neighbours and the host. */
+void dysco_reset_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			 struct dysco_actions *out);
 /* The box of this pair of legs is told, from either side, that its session is over; legs end. */
 void dysco_leave_box(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		     struct dysco_actions *out);

@@ -133,9 +133,12 @@ void dysco_new_path_reset(struct dysco_core *core, uint32_t index, struct dysco_
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 
+	bool answered = a->seen & DYSCO_ATTEMPT_ANSWERED;
+
 	if (a->new_slot != DYSCO_NO_SLOT) {
-		dysco_emit_tcp(core, out, a->new_slot, DYSCO_TCP_RST | DYSCO_TCP_ACK, a->isn + 1,
-			       a->peer_isn + 1, NULL, 0, 0);
+		dysco_emit_tcp(core, out, a->new_slot,
+			       DYSCO_TCP_RST | (answered ? DYSCO_TCP_ACK : 0), a->isn + 1,
+			       answered ? a->peer_isn + 1 : 0, NULL, 0, 0);
 	}
 }
 
@@ -212,7 +215,13 @@ static void refuse_syn(struct dysco_core *core, struct dysco_work *w)
 
 	dysco_act(w->out, DYSCO_ACT_DROP, DYSCO_NO_SLOT)->reason = DYSCO_REASON_CONTROL;
 	core->stats.drops[DYSCO_REASON_CONTROL]++;
-	dysco_emit_reset(w, &to, 0, dysco_step_seq_end(&w->p));
+	dysco_emit_reset(w, &to, 0, w->p.seq + 1);
+}
+
+/* A late copy of one that has done its work. */
+static void old_syn(struct dysco_core *core, struct dysco_work *w)
+{
+	dysco_drop(core, w, DYSCO_NO_SLOT, DYSCO_REASON_LATE);
 }
 
 static void answer_syn(struct dysco_core *core, struct dysco_work *w, uint32_t index)
@@ -233,6 +242,7 @@ static bool anchor_waits(struct dysco_core *core, struct dysco_work *w, uint32_t
 		return false;
 	}
 	a->isn = first_number(a, old) - 1;
+	a->seen |= DYSCO_ATTEMPT_ANSWERED;
 	a->peer_isn = w->p.seq;
 	a->peer_ts = dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
 	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_WAITING);
@@ -278,22 +288,29 @@ bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
 {
 	uint32_t index = dysco_attempt_find(core, w->in->host, msg->attempt.nonce);
 	uint8_t role = index ? dysco_attempt_at(core, index)->role : (uint8_t)DYSCO_PART_NONE;
+	enum dysco_nonce_fate fate = dysco_nonce_fate(core, msg->attempt.nonce);
 
 	if (role == DYSCO_PART_RIGHT_ANCHOR) {
 		if (anchor_syn(core, w, index, slot)) {
 			answer_syn(core, w, index);
+		} else if (slot != DYSCO_NO_SLOT &&
+			   slot == dysco_attempt_at(core, index)->new_slot) {
+			old_syn(core, w);
 		} else {
 			refuse_syn(core, w);
 		}
+		return true;
+	}
+	if (fate == DYSCO_NONCE_COMPLETED) {
+		old_syn(core, w);
 		return true;
 	}
 	if (role == DYSCO_PART_INSERTED) {
 		return false; /* once more: delivered again like any SYN */
 	}
 	if (index != DYSCO_NO_ATTEMPT || slot != DYSCO_NO_SLOT ||
-	    msg->list.next + 1 == msg->list.count ||
-	    dysco_nonce_fate(core, msg->attempt.nonce) != DYSCO_NONCE_UNKNOWN || !has_room(core) ||
-	    has_session(core, w->in->host, msg)) {
+	    msg->list.next + 1 == msg->list.count || fate != DYSCO_NONCE_UNKNOWN ||
+	    !has_room(core) || has_session(core, w->in->host, msg)) {
 		refuse_syn(core, w);
 		return true;
 	}

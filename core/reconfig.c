@@ -225,7 +225,11 @@ static void answer_as_anchor(struct dysco_core *core, const struct dysco_mail *m
 		dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
 		break;
 	case DYSCO_MSG_RELEASE:
-		dysco_reply(core, mail, DYSCO_MSG_RELEASED, DYSCO_NACK_NONE, 0);
+		if (completed) {
+			dysco_reply(core, mail, DYSCO_MSG_RELEASED, DYSCO_NACK_NONE, 0);
+		} else {
+			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_EXPIRED, 0);
+		}
 		break;
 	case DYSCO_MSG_DONE:
 		if (completed) {

@@ -109,6 +109,14 @@ static void reset_pair(struct dysco_core *core, uint64_t now_ns, const struct pa
 	dysco_leg_stop(core, now_ns, pair->slot[0]);
 }
 
+void dysco_reset_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			 struct dysco_actions *out)
+{
+	struct pair pair = pair_of(core, slot, now_ns);
+
+	reset_pair(core, now_ns, &pair, out);
+}
+
 bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		     struct dysco_actions *out)
 {

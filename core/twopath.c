@@ -420,6 +420,18 @@ static void merge_sack(const struct dysco_two *two, struct dysco_segment *s)
 	s->n_sack = n;
 }
 
+/*
+ * Nothing but the two bases, as the handshake of the new path has them: its window
+ * was counted from other numbers than the cuts. A host's that looks the same goes
+ * on the old path too.
+ */
+static bool is_of_handshake(const struct dysco_two *two, enum dysco_path path,
+			    const struct dysco_segment *s)
+{
+	return path == DYSCO_PATH_NEW && !two->cut_far && !two->peer_cut_far && length_of(s) == 0 &&
+	       s->seq == two->peer_cut && s->ack == two->cut;
+}
+
 /* Takes over what it acknowledges and grants; true: the host has to see it. */
 static bool merge_ack(struct dysco_two *two, enum dysco_path path, struct dysco_segment *s)
 {
@@ -433,7 +445,8 @@ static bool merge_ack(struct dysco_two *two, enum dysco_path path, struct dysco_
 		two->acked = s->ack;
 		note_far(two);
 	}
-	if ((counts || path == DYSCO_PATH_NEW) && dysco_after(s->edge, two->edge)) {
+	if ((counts || path == DYSCO_PATH_NEW) && !is_of_handshake(two, path, s) &&
+	    dysco_after(s->edge, two->edge)) {
 		two->edge = s->edge;
 		said = true;
 	}
