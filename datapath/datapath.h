@@ -41,6 +41,7 @@ struct dysco_classifier_rule {
 struct dysco_punt {
 	struct dysco_input input; /* all but .policy */
 	bool control;
+	uint16_t segment_bytes; /* payload of the segments that it stands for (GSO), 0: of itself */
 };
 
 struct dysco_datapath;

@@ -258,7 +258,7 @@ int host_classified(struct __sk_buff *skb)
 SEC("tc")
 int tap_in(struct __sk_buff *skb)
 {
-	return injected(skb);
+	return skb->gso_size ? injected_gso(skb) : injected(skb);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -8,11 +8,7 @@
 
 #include "datapath/bpf/prog_fast.h"
 
-/*
- * To the agent. Without one nobody can answer, and the packet must not get past
- * its chain. A GSO packet would be more than the agent takes; what is punted
- * comes small.
- */
+/* To the agent. Without one nobody can answer, and the packet must not get past its chain. */
 static __always_inline int punt(struct __sk_buff *skb, enum dysco_direction direction,
 				enum dysco_bpf_punt_kind kind)
 {
@@ -24,7 +20,7 @@ static __always_inline int punt(struct __sk_buff *skb, enum dysco_direction dire
 	if (direction == DYSCO_OUT) {
 		mirror(skb);
 	}
-	if (skb->gso_size || bpf_skb_change_head(skb, sizeof(*header), 0)) {
+	if (bpf_skb_change_head(skb, sizeof(*header), 0)) {
 		return drop(DYSCO_REASON_SLOW_PATH);
 	}
 	header = (void *)(long)skb->data;
@@ -133,6 +129,39 @@ static __always_inline int injected_to(struct __sk_buff *skb, const struct dysco
 		bpf_clone_redirect(skb, to->mirror_ifindex, 0);
 	}
 	return (int)bpf_redirect(to->ifindex, BPF_F_INGRESS);
+}
+
+static __always_inline void injected_macs(uint8_t *eth, const struct dysco_bpf_attachment *to,
+					  uint8_t verb)
+{
+	if (to->mode == DYSCO_ATTACH_NIC) {
+		__builtin_memcpy(eth, to->mac, 6);
+	} else if (verb == DYSCO_BPF_DELIVER) {
+		__builtin_memcpy(eth, eth + 6, 6);
+		__builtin_memcpy(eth + 6, to->bridge_ifindex ? to->bridge_mac : to->mac, 6);
+	}
+}
+
+static __always_inline int injected_gso(struct __sk_buff *skb)
+{
+	uint8_t *eth = (uint8_t *)(long)skb->data;
+	struct dysco_bpf_attachment *to;
+	struct dysco_bpf_inject_head head;
+	uint32_t id;
+
+	if (eth + ETH_HLEN + DYSCO_IP4_BYTES > (uint8_t *)(long)skb->data_end) {
+		return drop(DYSCO_REASON_INJECT);
+	}
+	__builtin_memcpy(&head, eth, sizeof(head));
+	id = head.attachment;
+	to = bpf_map_lookup_elem(&attachments, &id);
+	if (head.magic[0] != DYSCO_BPF_INJECT_MAGIC0 || head.magic[1] != DYSCO_BPF_INJECT_MAGIC1 ||
+	    head.verb == DYSCO_BPF_RETURN || !to || to->ifindex == 0 ||
+	    to->tap_ifindex != skb->ifindex) {
+		return drop(DYSCO_REASON_INJECT);
+	}
+	injected_macs(eth, to, head.verb);
+	return injected_to(skb, to, head.verb);
 }
 
 static __always_inline int injected(struct __sk_buff *skb)

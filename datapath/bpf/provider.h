@@ -40,7 +40,7 @@ struct dysco_bpf_tap {
 	char name[16];
 };
 
-#define DYSCO_BPF_FRAME_BYTES 65536
+#define DYSCO_BPF_FRAME_BYTES (65536 + 64) /* a packet, and what stands in front of it */
 
 struct dysco_bpf {
 	char path[PATH_MAX];

@@ -119,6 +119,20 @@ struct dysco_bpf_inject_trailer {
 };
 _Static_assert(sizeof(struct dysco_bpf_inject_trailer) == 8, "");
 
+/*
+ * An injected GSO packet cannot be cut: what else is in the trailer is its
+ * destination address; its source is the address of the host beyond a port.
+ */
+struct dysco_bpf_inject_head {
+	uint8_t magic[2]; /* DYSCO_BPF_INJECT_MAGIC* */
+	uint16_t attachment;
+	uint8_t verb; /* DYSCO_BPF_SEND, DYSCO_BPF_DELIVER */
+	uint8_t zero;
+};
+#define DYSCO_BPF_INJECT_MAGIC0 0xd6 /* no group address */
+#define DYSCO_BPF_INJECT_MAGIC1 0x5c
+_Static_assert(sizeof(struct dysco_bpf_inject_head) == 6, "an Ethernet address");
+
 /* Indices in map `after`: the attachment's programs, to be gone on with. */
 #define DYSCO_BPF_AFTER_CLASSIFIED(id) ((uint32_t)(id))
 #define DYSCO_BPF_AFTER_OUT(id)	       (DYSCO_BPF_ATTACHMENTS + (uint32_t)(id))

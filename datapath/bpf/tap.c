@@ -72,7 +72,7 @@ static int open_device(struct dysco_datapath *dp, struct dysco_bpf_tap *tap)
 				      strerror(errno));
 	}
 	memset(&ifr, 0, sizeof(ifr));
-	ifr.ifr_flags = IFF_TAP | IFF_NO_PI;
+	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	memcpy(ifr.ifr_name, tap->name, sizeof(tap->name));
 	if (ioctl(tap->fd, TUNSETIFF, &ifr) < 0) {
 		return dysco_bpf_fail(dp, -errno, "%s: cannot use this TAP device: %s%s", tap->name,
@@ -80,6 +80,12 @@ static int open_device(struct dysco_datapath *dp, struct dysco_bpf_tap *tap)
 				      errno == EBUSY ? "; another agent uses it" : "");
 	}
 	memcpy(tap->name, ifr.ifr_name, sizeof(tap->name));
+	/* Else the kernel would cut what it hands over to single segments, and finish each sum. */
+	if (ioctl(tap->fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN) <
+	    0) {
+		return dysco_bpf_fail(dp, -errno, "%s: cannot hand over GSO packets: %s", tap->name,
+				      strerror(errno));
+	}
 	if (ioctl(tap->fd, TUNSETPERSIST, 1) < 0) {
 		return dysco_bpf_fail(dp, -errno, "%s: cannot make it persistent: %s", tap->name,
 				      strerror(errno));
