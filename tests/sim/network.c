@@ -69,9 +69,9 @@ void sim_emit(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 	if (w->trace) {
 		char text[96];
 
-		sim_say(w, "node %u emits flow %u %s seq %u ack %u flags %02x payload %u", node,
-			packet->meta.flow, sim_tuple_text(&s.tuple, text), s.seq, s.ack, s.flags,
-			s.payload_bytes);
+		sim_say(w, "node %u emits flow %u %s seq %u ack %u win %u flags %02x payload %u",
+			node, packet->meta.flow, sim_tuple_text(&s.tuple, text), s.seq, s.ack,
+			s.window, s.flags, s.payload_bytes);
 	}
 	if (w->nodes[node].host != SIM_NONE) {
 		sim_host_out(w, node, packet);
@@ -139,9 +139,9 @@ void sim_send(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 	if (w->trace) {
 		char text[96];
 
-		sim_say(w, "  wire %u>%u flow %u %s seq %u ack %u flags %02x payload %u", node,
-			packet->to, packet->meta.flow, sim_tuple_text(&s.tuple, text), s.seq, s.ack,
-			s.flags, s.payload_bytes);
+		sim_say(w, "  wire %u>%u flow %u %s seq %u ack %u win %u flags %02x payload %u",
+			node, packet->to, packet->meta.flow, sim_tuple_text(&s.tuple, text), s.seq,
+			s.ack, s.window, s.flags, s.payload_bytes);
 	}
 	if (packet->to == SIM_NONE || (w->now_ns < w->calm_ns && sim_chance(w, w->loss))) {
 		sim_say(w, "  lost");
@@ -178,9 +178,9 @@ void sim_deliver(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 	if (w->trace) {
 		char text[96];
 
-		sim_say(w, "    node %u gets flow %u %s seq %u ack %u flags %02x payload %u", node,
-			packet->meta.flow, sim_tuple_text(&s.tuple, text), s.seq, s.ack, s.flags,
-			s.payload_bytes);
+		sim_say(w, "    node %u gets flow %u %s seq %u ack %u win %u flags %02x payload %u",
+			node, packet->meta.flow, sim_tuple_text(&s.tuple, text), s.seq, s.ack,
+			s.window, s.flags, s.payload_bytes);
 	}
 	sim_check_delivery(w, node, packet);
 	if (w->failed) {
