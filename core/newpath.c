@@ -301,7 +301,9 @@ bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
 		}
 		return true;
 	}
-	if (fate == DYSCO_NONCE_COMPLETED) {
+	if (fate == DYSCO_NONCE_COMPLETED ||
+	    (slot != DYSCO_NO_SLOT && dysco_leg_at(core, slot)->mode == DYSCO_MODE_DEAD &&
+	     memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0)) {
 		old_syn(core, w);
 		return true;
 	}
