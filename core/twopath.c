@@ -428,8 +428,8 @@ static void merge_sack(const struct dysco_two *two, struct dysco_segment *s)
 static bool is_of_handshake(const struct dysco_two *two, enum dysco_path path,
 			    const struct dysco_segment *s)
 {
-	return path == DYSCO_PATH_NEW && !two->cut_far && !two->peer_cut_far && length_of(s) == 0 &&
-	       s->seq == two->peer_cut && s->ack == two->cut;
+	return path == DYSCO_PATH_NEW && length_of(s) == 0 && s->seq == two->peer_cut &&
+	       s->ack == two->cut;
 }
 
 /* Takes over what it acknowledges and grants; true: the host has to see it. */

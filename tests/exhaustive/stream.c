@@ -260,7 +260,7 @@ static void anchor_in(int h, enum dysco_path path, struct packet *p)
 		}
 		dysco_offsets_in(&a->new, &p->s);
 	}
-	if (a->phase == ONE_NEW && path == DYSCO_PATH_OLD) {
+	if (a->phase == ONE_NEW && (path == DYSCO_PATH_OLD || p->first < 0)) {
 		return;
 	}
 	if (p->first >= 0) {
@@ -312,6 +312,11 @@ static void box_probes(int h)
 				 .edge = w.anchor[h].base,
 				 .flags = DYSCO_TCP_ACK}};
 
+	if (below(2)) {
+		p.s.seq = w.anchor[1 - h].base;
+		p.s.bytes = 0;
+		p.s.edge = (dysco_seq_t)(w.anchor[h].base + BUFFER);
+	}
 	if (w.anchor[h].phase == TWO) {
 		travel(DYSCO_PATH_NEW, h, &p);
 	}

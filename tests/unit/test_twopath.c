@@ -114,7 +114,8 @@ static void a_window_opens(void **state)
 	dysco_two_peer_cut(&two, P);
 	dysco_two_start(&peer, P, P, P, CUT, CUT, CUT + 700);
 	dysco_two_peer_cut(&peer, CUT);
-	parts = route(&two, segment(CUT, 0, P, 2000));
+	route(&two, segment(CUT, 50, P, 0));
+	parts = route(&two, segment(CUT + 50, 0, P, 2000));
 	assert_int_equal(parts.count, 2); /* the new path's boxes learn of it too */
 	for (int i = 0; i < 2; i++) {
 		struct dysco_two other = peer;
@@ -125,6 +126,17 @@ static void a_window_opens(void **state)
 		assert_int_equal(s.ack, P);
 		assert_int_equal(s.edge, P + 2000);
 	}
+}
+
+/* The ACK of the new path's handshake: its window was not counted from the cuts. */
+static void the_handshakes_window_is_none(void **state)
+{
+	struct dysco_two two = start(true);
+	struct dysco_segment s = segment(P, 0, CUT, 30000);
+
+	(void)state;
+	assert_false(dysco_two_merge(&two, DYSCO_PATH_NEW, &s));
+	assert_int_equal(two.edge, CUT + 700);
 }
 
 /* No other window could be right before it is known where the peer's new path begins. */
@@ -366,6 +378,7 @@ int main(void)
 	    cmocka_unit_test(urgent_goes_where_its_pointer_is),
 	    cmocka_unit_test(the_base_is_no_acknowledgement),
 	    cmocka_unit_test(a_window_opens),
+	    cmocka_unit_test(the_handshakes_window_is_none),
 	    cmocka_unit_test(no_window_before_the_peers_cut),
 	    cmocka_unit_test(probes_keep_their_number),
 	    cmocka_unit_test(an_old_acknowledgement_is_lifted),
