@@ -351,6 +351,22 @@ void sim_agent_kill(struct sim_world *w, uint8_t flow)
 	}
 }
 
+bool sim_agent_freeze(struct sim_world *w, uint8_t node, const struct dysco_tuple *tuple)
+{
+	const struct sim_node *box = &w->nodes[node];
+	const struct sim_host *host = &w->hosts[box->host];
+	struct sim_agent *a = &w->agents[host->agent];
+	struct dysco_leg_key key = {dysco_tuple_reverse(tuple), host->id, DYSCO_OUT, 0};
+	uint32_t slot = a->dp.table.ops->find(&a->dp.table, &key);
+	struct dysco_offsets delta = {.seq_out = box->delta[0][0],
+				      .seq_in = box->delta[1][0],
+				      .ts_out = box->delta[0][1],
+				      .ts_in = box->delta[1][1]};
+
+	return a->alive && slot != DYSCO_NO_SLOT &&
+	       dysco_core_freeze(&a->core, slot, &delta, !box->thawed);
+}
+
 void sim_agent_trace(struct sim_world *w, uint8_t agent)
 {
 	struct sim_agent *a = &w->agents[agent];

@@ -146,7 +146,8 @@ void sim_wire_nat(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 /* ---- boxes ---- */
 
 /* False: the box takes it off the way. */
-static bool box_lets_syn_out(struct sim_world *w, uint8_t node, const struct sim_packet *packet)
+static bool box_lets_syn_out(struct sim_world *w, uint8_t node, const struct sim_packet *packet,
+			     const struct dysco_tuple *tuple)
 {
 	struct sim_node *box = &w->nodes[node];
 
@@ -162,6 +163,8 @@ static bool box_lets_syn_out(struct sim_world *w, uint8_t node, const struct sim
 	case SIM_BOX_REFUSE:
 		sim_stack_refuse(w, node, packet, SIM_BY_BOX);
 		return false;
+	case SIM_BOX_DELTA:
+		return sim_agent_freeze(w, node, tuple);
 	default:
 		return true;
 	}
@@ -188,10 +191,15 @@ void sim_box_receive(struct sim_world *w, uint8_t node, struct sim_packet *packe
 						    s.tuple.sport_be}))) {
 		sim_stack_refuse(w, node, packet, SIM_BY_STACK);
 	} else if ((s.flags & (SIM_SYN | SIM_ACK)) == SIM_SYN &&
-		   !box_lets_syn_out(w, node, packet)) {
+		   !box_lets_syn_out(w, node, packet, &s.tuple)) {
 		sim_say(w, "    box %u keeps the SYN", node);
+	} else if (box->box == SIM_BOX_STRICT && !sim_strict_passes(w, node, packet, &s)) {
+		sim_say(w, "    box %u drops it", node);
 	} else if (!nat || nat_translate(w, box, packet, &s, (s.flags & SIM_SYN) != 0,
 					 box->box == SIM_BOX_PORT_NAT)) {
+		if (box->box == SIM_BOX_DELTA) {
+			sim_delta_apply(w, node, packet, &s);
+		}
 		sim_emit(w, node, packet);
 		return;
 	}

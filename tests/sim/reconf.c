@@ -348,6 +348,20 @@ static void draw_anchors(struct sim_world *w, struct sim_wish *wish)
 	wish->right = flow->way[right];
 }
 
+/* A box between the anchors that has not frozen its constants. */
+static bool is_thawed(const struct sim_world *w, const struct sim_wish *wish)
+{
+	const struct sim_flow *flow = &w->flows[wish->flow];
+	uint8_t right = place_of(flow, wish->right);
+
+	for (uint8_t i = (uint8_t)(place_of(flow, wish->left) + 1); i < right; i++) {
+		if (w->nodes[flow->way[i]].thawed) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void note_wish(struct sim_world *w, const struct sim_wish *wish)
 {
 	const struct sim_flow *flow = &w->flows[wish->flow];
@@ -441,6 +455,7 @@ void sim_reconfigure(struct sim_world *w)
 	}
 	draw_anchors(w, wish);
 	draw_path(w, wish);
+	wish->must_fail |= is_thawed(w, wish);
 	for (uint8_t i = 0; i < wish->n_path; i++) {
 		put_node(w, &list, wish->path[i]);
 	}

@@ -58,6 +58,18 @@ static void lay_out_ends(struct sim_world *w, const struct sim_plan *plan)
 	}
 }
 
+static void set_delta(struct sim_world *w, struct sim_node *node)
+{
+	bool timestamps = sim_chance(w, 500);
+
+	sim_has(w, SIM_HAS_BOX_DELTA);
+	node->thawed = sim_chance(w, 150);
+	for (int way = 0; way < 2; way++) {
+		node->delta[way][0] = 1 + sim_random(w, sim_chance(w, 500) ? 5000 : UINT32_MAX);
+		node->delta[way][1] = timestamps ? sim_random(w, UINT32_MAX) : 0;
+	}
+}
+
 static void lay_out_boxes(struct sim_world *w, const struct sim_plan *plan)
 {
 	w->first_box = w->n_nodes;
@@ -67,6 +79,11 @@ static void lay_out_boxes(struct sim_world *w, const struct sim_plan *plan)
 
 		w->nodes[node].box = plan->box_kind[i];
 		w->nodes[node].syns_to_drop = (uint8_t)(1 + sim_random(w, 2));
+		if (plan->box_kind[i] == SIM_BOX_DELTA) {
+			set_delta(w, &w->nodes[node]);
+		} else if (plan->box_kind[i] == SIM_BOX_STRICT) {
+			sim_has(w, SIM_HAS_BOX_STRICT);
+		}
 		host_new(w, node);
 	}
 }

@@ -101,6 +101,8 @@ struct sim_node {
 	uint8_t behind;	  /* SIM_NONE, or the wire NAT its packets leave through */
 	uint8_t way_back; /* SIM_NONE, or the exit box that packets to clients are routed to */
 	uint8_t syns_to_drop;
+	bool thawed;	      /* DELTA: its constants may still change, so it says */
+	uint32_t delta[2][2]; /* DELTA: rightward, leftward: what it adds to numbers, timestamps */
 	uint16_t next_port;
 	struct dysco_addr addr;
 	struct sim_nat_place nat[SIM_NAT_PLACES];
@@ -223,6 +225,20 @@ struct sim_flow {
 	    delivered[2]; /* bytes the other side's application got in order, by sender's side */
 };
 
+/* ---- what a strict firewall knows of a connection: strict.c ---- */
+#define SIM_TRACKS 64
+struct sim_track_side {
+	uint32_t end, maxend, maxwin, maxack;
+	uint8_t scale;
+	bool scales, sack, has_ack;
+};
+struct sim_track {
+	uint8_t node, fins;
+	bool reset;
+	struct dysco_tuple tuple; /* of the SYN */
+	struct sim_track_side side[2];
+};
+
 /* ---- reconfigurations: reconf.c ---- */
 enum sim_fate { SIM_FATE_OPEN = 0, SIM_FATE_COMPLETED, SIM_FATE_FAILED };
 
@@ -315,6 +331,8 @@ struct sim_event {
 	X(TIMESTAMPS, "timestamps")                                                                \
 	X(LARGE_SEGMENTS, "segments as large as offload makes them")                               \
 	X(WRAP, "sequence numbers wrap")                                                           \
+	X(BOX_STRICT, "strict firewall on the way")                                                \
+	X(BOX_DELTA, "box adds constants to numbers")                                              \
 	X(RECONF, "reconfigurations of living sessions")                                           \
 	X(RECONF_INSERT, "reconfiguration inserts")                                                \
 	X(RECONF_DELETE, "reconfiguration deletes")                                                \
@@ -384,7 +402,7 @@ struct sim_world {
 	bool enemy_may_enter; /* not signed: some hostile packets are as good as others */
 	bool moving;	      /* sessions are being reconfigured */
 	uint8_t mutant;
-	uint8_t n_wishes;
+	uint8_t n_wishes, n_tracks;
 	uint16_t n_steps;
 	uint8_t n_nodes, n_hosts, n_agents, n_flows, n_conns;
 	uint8_t first_box, n_boxes;
@@ -398,6 +416,7 @@ struct sim_world {
 	char failure[512];
 	struct sim_wish wishes[SIM_WISHES];
 	struct sim_step steps[SIM_STEPS];
+	struct sim_track tracks[SIM_TRACKS];
 	struct sim_node nodes[SIM_NODES];
 	struct sim_host hosts[SIM_HOSTS];
 	struct sim_flow flows[SIM_FLOWS];
@@ -454,6 +473,8 @@ void sim_agent_punted(struct sim_world *w, struct sim_packet *packet);
 void sim_agent_tick(struct sim_world *w, uint8_t agent);
 void sim_agent_kill(struct sim_world *w, uint8_t flow);
 void sim_agent_trace(struct sim_world *w, uint8_t agent);
+/* A box that changes numbers tells its agent; false: nobody is there to be told. */
+bool sim_agent_freeze(struct sim_world *w, uint8_t node, const struct dysco_tuple *tuple);
 /* A core was called: checks it, and does what it wants done. from: the punted packet, or NULL. */
 void sim_agent_answered(struct sim_world *w, uint8_t agent, const struct sim_packet *from);
 
@@ -473,6 +494,12 @@ void sim_wire_nat(struct sim_world *w, uint8_t node, struct sim_packet *packet);
 /* A stack answers what belongs to nothing with RST. */
 void sim_stack_refuse(struct sim_world *w, uint8_t node, const struct sim_packet *packet,
 		      enum sim_origin origin);
+
+/* ---- strict.c ---- */
+bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packet *packet,
+		       const struct sim_segment *s);
+void sim_delta_apply(const struct sim_world *w, uint8_t node, struct sim_packet *packet,
+		     const struct sim_segment *s);
 
 /* ---- tcp.c ---- */
 void sim_tcp_open(struct sim_world *w, uint8_t flow);
