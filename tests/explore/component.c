@@ -169,7 +169,9 @@ static void put_attempt(struct buffer *b, struct dysco_attempt *a)
 	}
 	a->next_ns = a->started_ns = 0;
 	a->lease_ns = UINT64_MAX;
-	a->tries = a->tries < XP_TRIES_TOLD ? a->tries : XP_TRIES_TOLD;
+	if (a->role != DYSCO_PART_TRIGGER && a->tries > XP_TRIES_TOLD) {
+		a->tries = XP_TRIES_TOLD;
+	}
 	put(b, a, ATTEMPT_BYTES);
 	put(b, &a->list.next, 1);
 	put(b, &a->list.count, 1);
@@ -213,7 +215,7 @@ static bool repeats(const struct dysco_attempt *a)
 		return a->state != DYSCO_ATTEMPT_TWO_PATHS; /* there it only renews leases */
 	}
 	if (a->role != DYSCO_PART_RIGHT_ANCHOR) {
-		return false;
+		return a->role == DYSCO_PART_TRIGGER;
 	}
 	switch (a->state) {
 	case DYSCO_ATTEMPT_WAITING:
@@ -229,7 +231,7 @@ static bool repeats(const struct dysco_attempt *a)
 
 static bool lapses(const struct dysco_attempt *a)
 {
-	return a->role != DYSCO_PART_LEFT_ANCHOR &&
+	return a->role != DYSCO_PART_LEFT_ANCHOR && a->role != DYSCO_PART_TRIGGER &&
 	       !(a->role == DYSCO_PART_RIGHT_ANCHOR &&
 		 (a->state == DYSCO_ATTEMPT_TWO_PATHS || a->state == DYSCO_ATTEMPT_DONE));
 }
@@ -248,6 +250,10 @@ static struct xp_summary summary_of(const struct xp_host *h)
 
 	for (uint32_t slot = 1; slot <= h->core.high_slot; slot++) {
 		s.ready = ready(&h->dp.legs[slot]) ? (uint8_t)slot : s.ready;
+		s.box = h->dp.legs[slot].role == DYSCO_ROLE_LEFT &&
+				h->dp.legs[slot].mode == DYSCO_MODE_FAST
+			    ? (uint8_t)slot
+			    : s.box;
 	}
 	for (uint8_t i = 1; i < h->dp.table.n_attempts; i++) {
 		const struct dysco_attempt *a = &h->dp.attempts[i];

@@ -57,10 +57,10 @@ struct xp_app {
 };
 
 /* What somebody asks for in the course of a run. */
-enum xp_ask { XP_ASK_NOTHING = 0, XP_ASK_REPLACE, XP_ASK_CANCEL };
+enum xp_ask { XP_ASK_NOTHING = 0, XP_ASK_REPLACE, XP_ASK_CANCEL, XP_ASK_TRIGGER };
 struct xp_step {
 	uint8_t ask;	 /* enum xp_ask */
-	uint8_t host;	 /* the left anchor */
+	uint8_t host;	 /* the left anchor; TRIGGER: the box that asks */
 	uint8_t anchor;	 /* REPLACE: the right one */
 	uint8_t path[3]; /* REPLACE: hosts between them, 0 ends it */
 	bool then;	 /* when the steps before are taken, and their attempts over */
@@ -190,6 +190,11 @@ struct xp_choice {
 	uint8_t b;
 };
 
+struct xp_trace {
+	struct xp_choice *list;
+	uint32_t count, room;
+};
+
 /* ---- a host's core in use ---- */
 struct xp_host {
 	struct dysco_sim dp; /* first: the table's calls find the rest */
@@ -223,9 +228,10 @@ struct xp {
 	struct dysco_actions *actions;
 	uint8_t budget[XP_FREE], total;
 	bool failed, talk;
-	bool winding_up;  /* time passes after the end: legs go */
-	bool cut;	  /* a bound of the world itself was met */
-	const char *what; /* format of the failure: its identity */
+	bool winding_up;	/* time passes after the end: legs go */
+	bool cut;		/* a bound of the world itself was met */
+	const char *what;	/* format of the failure: its identity */
+	struct xp_trace walked; /* choices of the last walk */
 	char failure[512];
 	uint64_t core_calls;
 };
@@ -247,6 +253,8 @@ uint64_t xp_fingerprint(const struct xp *x);
 void xp_check_end(struct xp *x);
 /* Without disturbance, fairly, to the end; false: x->failed. */
 bool xp_complete(struct xp *x);
+/* From x->w at random to the end. */
+void xp_walk(struct xp *x, uint64_t random, uint32_t disturb);
 
 /* ---- component.c ---- */
 struct xp_summary {
@@ -255,7 +263,8 @@ struct xp_summary {
 	uint8_t attempts, due; /* how many; bits: those whose timer repeats something */
 	uint8_t lapses;	       /* bits: those that end with their lease */
 	uint8_t tired; /* bits: those of them that have repeated long enough, or have nothing to */
-	uint8_t zero[2];
+	uint8_t box;   /* slot of a box's leg that faces left, 0: none */
+	uint8_t zero[1];
 };
 const struct xp_summary *xp_summary(const struct xp *x, uint8_t host);
 struct xp_host *xp_host_load(struct xp *x, uint8_t host); /* for writing */
@@ -310,10 +319,6 @@ void xp_box_arrived(struct xp *x, uint8_t host, const uint8_t *data, uint32_t by
 bool xp_box_closed(const struct xp_box *box);
 
 /* ---- trace.c ---- */
-struct xp_trace {
-	struct xp_choice *list;
-	uint32_t count, room;
-};
 void xp_trace_add(struct xp_trace *t, struct xp_choice c);
 void xp_choice_say(struct xp *x, const struct xp_choice *c, char *text, size_t bytes);
 void xp_packet_text(const struct xp *x, uint32_t id, char *text, size_t bytes);
@@ -325,7 +330,7 @@ void xp_shrink(struct xp *x, struct xp_trace *t);
 
 /* ---- search.c ---- */
 struct xp_result {
-	uint64_t states, transitions, ends, completions, core_calls, components;
+	uint64_t states, transitions, ends, completions, walks, core_calls, components;
 	uint32_t depth;
 	uint8_t total; /* budget explored to its end; 0xff: not even 0 */
 	bool exhausted, failed;
@@ -336,6 +341,7 @@ struct xp_limits {
 	uint64_t states, bytes;
 	double seconds;
 	uint32_t sample; /* one state in so many is completed fairly */
+	uint32_t walks;	 /* at random, before the search */
 };
 /* trace: of the failure */
 void xp_search(struct xp *x, const struct xp_limits *limits, struct xp_result *result,

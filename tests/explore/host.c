@@ -311,8 +311,12 @@ void xp_host_step(struct xp *x, const struct xp_step *step)
 			list.hops[list.count++].addr = xp_address(step->path[i]);
 		}
 		list.hops[list.count++].addr = xp_address(step->anchor);
-		dysco_core_reconfigure(&h->core, XP_NOW_NS, summary->ready, DYSCO_KIND_ORDINARY,
-				       &list, x->actions);
+		if (step->ask == XP_ASK_TRIGGER) {
+			dysco_core_trigger(&h->core, XP_NOW_NS, summary->box, &list, x->actions);
+		} else {
+			dysco_core_reconfigure(&h->core, XP_NOW_NS, summary->ready,
+					       DYSCO_KIND_ORDINARY, &list, x->actions);
+		}
 	}
 	self_check(x, h);
 	carry_out(x, step->host, NULL);

@@ -29,13 +29,13 @@ struct run {
 };
 
 /* What `make explore` takes, and `make explore-full`; for each configuration. */
-static const struct xp_limits short_run = {12000000, 1ull << 30, 8, 1000};
-static const struct xp_limits full_run = {90000000, 2ull << 30, 280, 1000};
+static const struct xp_limits short_run = {12000000, 1ull << 30, 8, 1000, 3000};
+static const struct xp_limits full_run = {90000000, 2ull << 30, 280, 1000, 100000};
 
 static void usage(void)
 {
 	puts("explore [--list] [--short | --full] [--states N] [--seconds S] [--memory MB] "
-	     "[--total N] [--sample N]\n"
+	     "[--total N] [--sample N] [--walks N]\n"
 	     "        [--jobs N] [--save DIR] [CONFIGURATION...]\n"
 	     "explore --replay [--talk] FILE...");
 }
@@ -86,11 +86,11 @@ static void report(const struct job *job)
 {
 	const struct xp_result *r = &job->result;
 
-	printf("%-20s %11llu %12llu %6u %8llu %8llu %5d %-4s %7.1f  %s\n", job->config->name,
+	printf("%-20s %11llu %12llu %6u %8llu %8llu %8llu %5d %-4s %7.1f  %s\n", job->config->name,
 	       (unsigned long long)r->states, (unsigned long long)r->transitions, r->depth,
 	       (unsigned long long)r->ends, (unsigned long long)r->completions,
-	       r->total == 0xff ? -1 : r->total, r->exhausted ? "all" : "part", r->seconds,
-	       r->failed ? r->failure : "");
+	       (unsigned long long)r->walks, r->total == 0xff ? -1 : r->total,
+	       r->exhausted ? "all" : "part", r->seconds, r->failed ? r->failure : "");
 	fflush(stdout);
 }
 
@@ -118,8 +118,9 @@ static void run_all(struct run *run)
 	int running = 0;
 	pid_t pid;
 
-	printf("%-20s %11s %12s %6s %8s %8s %5s %-4s %7s  %s\n", "configuration", "states",
-	       "transitions", "depth", "ends", "finished", "cost", "", "seconds", "violation");
+	printf("%-20s %11s %12s %6s %8s %8s %8s %5s %-4s %7s  %s\n", "configuration", "states",
+	       "transitions", "depth", "ends", "finished", "walks", "cost", "", "seconds",
+	       "violation");
 	fflush(stdout);
 	for (size_t i = 0; i < run->n_jobs; i++) {
 		if (running == run->parallel) {
@@ -222,6 +223,7 @@ enum {
 	OPT_MEMORY,
 	OPT_TOTAL,
 	OPT_SAMPLE,
+	OPT_WALKS,
 	OPT_JOBS,
 	OPT_SAVE,
 	OPT_REPLAY,
@@ -241,6 +243,7 @@ int main(int argc, char **argv)
 	    {"memory", required_argument, NULL, OPT_MEMORY},
 	    {"total", required_argument, NULL, OPT_TOTAL},
 	    {"sample", required_argument, NULL, OPT_SAMPLE},
+	    {"walks", required_argument, NULL, OPT_WALKS},
 	    {"jobs", required_argument, NULL, OPT_JOBS},
 	    {"save", required_argument, NULL, OPT_SAVE},
 	    {"replay", no_argument, NULL, OPT_REPLAY},
@@ -275,6 +278,9 @@ int main(int argc, char **argv)
 			break;
 		case OPT_SAMPLE:
 			run.limits.sample = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case OPT_WALKS:
+			run.limits.walks = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case OPT_JOBS:
 			run.parallel = (int)strtol(optarg, NULL, 10);

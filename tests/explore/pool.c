@@ -64,8 +64,8 @@ const void *xp_pool_get(const struct xp_pool *pool, uint32_t number, uint32_t *b
 	return pool->bytes + (entry >> LENGTH_BITS);
 }
 
-/* The hash of an entry stands in front of it. */
-static uint64_t hash_of(const struct xp_pool *pool, uint32_t number)
+/* It stands in front of the entry. */
+uint64_t xp_pool_hash(const struct xp_pool *pool, uint32_t number)
 {
 	uint64_t hash;
 
@@ -83,7 +83,7 @@ static bool grow_index(struct xp_pool *pool)
 		return false;
 	}
 	for (uint32_t n = 1; n <= pool->count; n++) {
-		uint32_t at = (uint32_t)hash_of(pool, n) & mask;
+		uint32_t at = (uint32_t)xp_pool_hash(pool, n) & mask;
 
 		while (index[at]) {
 			at = (at + 1) & mask;
@@ -121,7 +121,7 @@ uint32_t xp_pool_put(struct xp_pool *pool, const void *data, uint32_t bytes)
 	}
 	at = (uint32_t)hash & pool->mask;
 	while ((number = pool->index[at]) != 0) {
-		if (hash_of(pool, number) == hash) {
+		if (xp_pool_hash(pool, number) == hash) {
 			const void *old = xp_pool_get(pool, number, &have);
 
 			if (have == bytes && memcmp(old, data, bytes) == 0) {

@@ -21,6 +21,8 @@ void xp_pool_close(struct xp_pool *pool);
 /* The number of these bytes, from 1; 0: no room. */
 uint32_t xp_pool_put(struct xp_pool *pool, const void *data, uint32_t bytes);
 const void *xp_pool_get(const struct xp_pool *pool, uint32_t number, uint32_t *bytes);
+/* Of the bytes with this number, the same in every run. */
+uint64_t xp_pool_hash(const struct xp_pool *pool, uint32_t number);
 uint64_t xp_hash(uint64_t hash, const void *data, size_t bytes);
 
 #endif

@@ -210,6 +210,13 @@ static void failed_at(struct search *s, uint32_t place, const struct xp_choice *
 	}
 }
 
+static void add_walked(struct search *s)
+{
+	for (uint32_t i = 0; i < s->x->walked.count; i++) {
+		xp_trace_add(s->trace, s->x->walked.list[i]);
+	}
+}
+
 /* s->x->w was met for the first time: kept to go on from, and sometimes completed. */
 static void found(struct search *s, uint32_t place, uint32_t depth, bool dearer)
 {
@@ -226,6 +233,7 @@ static void found(struct search *s, uint32_t place, uint32_t depth, bool dearer)
 		s->result->completions++;
 		if (!xp_complete(s->x)) {
 			failed_at(s, place, NULL);
+			add_walked(s);
 		}
 		s->x->w = w;
 	}
@@ -296,6 +304,22 @@ static void explore(struct search *s)
 	s->result->total = s->x->total;
 }
 
+/* Deep at once, where the search comes last: disturbed rarely, or often. */
+static void walk(struct search *s)
+{
+	for (uint32_t i = 0; i < s->limits->walks && !s->x->failed; i++) {
+		xp_begin(s->x);
+		xp_walk(s->x, (i + 1) * 0x9e3779b97f4a7c15ull, i % 4 * 8);
+		s->result->walks++;
+		s->x->cut = false;
+	}
+	if (s->x->failed) {
+		s->result->failed = true;
+		memcpy(s->result->failure, s->x->failure, sizeof(s->result->failure));
+		add_walked(s);
+	}
+}
+
 void xp_search(struct xp *x, const struct xp_limits *limits, struct xp_result *result,
 	       struct xp_trace *trace)
 {
@@ -311,7 +335,10 @@ void xp_search(struct xp *x, const struct xp_limits *limits, struct xp_result *r
 		result->exhausted = false;
 		return;
 	}
-	xp_begin(x);
+	walk(&s);
+	if (!x->failed) {
+		xp_begin(x);
+	}
 	if (!x->failed && meet(&s.table, xp_fingerprint(x), NO_PARENT, &none, &place)) {
 		found(&s, place, 0, false);
 		explore(&s);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMPLETION_STEPS = 4000, WIND_UPS = 6 };
+enum { WALK_STEPS = 4000, WIND_UPS = 6 };
 
 /* ---- making and keeping ---- */
 
@@ -32,6 +32,7 @@ void xp_close(struct xp *x)
 	free(x->hosts);
 	free(x->queue);
 	free(x->actions);
+	free(x->walked.list);
 	xp_pool_close(&x->pool);
 }
 
@@ -614,28 +615,57 @@ static void say_choice(struct xp *x, const struct xp_choice *c)
 	}
 }
 
-/* Packets first, then what the ends want, then timers, each in turn. */
+/* A number that tells the world, the same in every run. */
+static uint64_t name_of(const struct xp *x)
+{
+	uint64_t name = 1;
+
+	for (uint8_t i = 0; i < x->config->hosts; i++) {
+		name = name * 31 + xp_pool_hash(&x->pool, x->w.host[i]);
+	}
+	for (uint8_t i = 0; i < x->w.n_flying; i++) {
+		name = name * 31 + xp_pool_hash(&x->pool, x->w.flying[i]);
+	}
+	return name * 31 + xp_pool_hash(&x->pool, x->w.end[0]) +
+	       xp_pool_hash(&x->pool, x->w.end[1]);
+}
+
+static uint32_t draw(uint64_t *random, uint32_t below)
+{
+	*random = *random * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(*random >> 33) % below;
+}
+
+/* Everything that will be taken has the same chance, so each comes in the end. */
 bool xp_complete(struct xp *x)
 {
-	struct xp_choice list[XP_CHOICES];
 	uint8_t budget = x->total;
-	uint32_t turn = 0, timers = 0, at;
 
 	x->total = 0;
-	while (turn < COMPLETION_STEPS && !x->failed && !x->cut) {
-		xp_choices(x, list);
-		if (x->pressing == 0) {
-			xp_check_end(x);
-			break;
-		}
-		at = list[0].kind >= XP_RTO ? timers++ : turn;
-		say_choice(x, &list[at % x->pressing]);
-		xp_take(x, &list[at % x->pressing]);
-		turn++;
-	}
-	if (turn == COMPLETION_STEPS) {
-		xp_fail(x, "no end after %d undisturbed steps", COMPLETION_STEPS);
-	}
+	xp_walk(x, name_of(x), 0);
 	x->total = budget;
 	return !x->failed;
+}
+
+/* disturb: chance in 256 of a choice that need not be, or costs. */
+void xp_walk(struct xp *x, uint64_t random, uint32_t disturb)
+{
+	struct xp_choice list[XP_CHOICES];
+	uint32_t steps, n, at;
+
+	x->walked.count = 0;
+	for (steps = 0; steps < WALK_STEPS && !x->failed && !x->cut; steps++) {
+		n = xp_choices(x, list);
+		if (x->pressing == 0) {
+			xp_check_end(x);
+			return;
+		}
+		at = draw(&random, draw(&random, 256) < disturb ? n : x->pressing);
+		say_choice(x, &list[at]);
+		xp_trace_add(&x->walked, list[at]);
+		xp_take(x, &list[at]);
+	}
+	if (steps == WALK_STEPS) {
+		xp_fail(x, "no end after %d steps", WALK_STEPS);
+	}
 }
