@@ -18,7 +18,8 @@
 #include "conf/config.h"
 #include "datapath/datapath.h"
 
-#define DYSCO_TRACES_MAX 16
+#define DYSCO_TRACES_MAX  16
+#define DYSCO_WAITING_MAX 256 /* clients that wait for the end of a reconfiguration */
 
 struct dysco_trace;   /* trace.c */
 struct dysco_journal; /* journal.h */
@@ -51,6 +52,13 @@ struct dysco_attached {
 	uint32_t restored;    /* times that somebody had taken our programs off it */
 };
 
+/* A client that waits for the end of an attempt; client NULL: not used. */
+struct dysco_waiting {
+	void *client;
+	uint32_t attempt, slot; /* the left anchor's old leg */
+	uint64_t nonce, asked_ns;
+};
+
 struct dysco_agent {
 	struct dysco_config *config; /* in force */
 	struct dysco_config *base;   /* as the file says, without changes at run time */
@@ -65,6 +73,7 @@ struct dysco_agent {
 	struct dysco_policy_count counts[DYSCO_POLICIES_MAX]; /* same index as policies */
 	struct dysco_attached attached[DYSCO_ATTACHMENTS_MAX];
 	struct dysco_trace *traces[DYSCO_TRACES_MAX];
+	struct dysco_waiting waiting[DYSCO_WAITING_MAX];
 	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
 	uint64_t ports_looked_up_ns, attachments_checked_ns, ids_pruned_ns;
 	bool state_changed; /* run-time changes to be stored; the storing side clears it */
@@ -132,6 +141,15 @@ enum dysco_answer_kind {
 enum dysco_answer_kind dysco_agent_request(struct dysco_agent *agent, void *client,
 					   const char *line, size_t bytes, json_t **answer);
 json_t *dysco_error_json(const struct dysco_conf_error *error);
+
+/* ---- reconfig.c ---- */
+/* session insert, remove, replace; 0: the answer comes LATER. */
+int dysco_reconfig_start(struct dysco_agent *agent, void *client, const struct dysco_words *words,
+			 struct dysco_conf_error *error);
+/* DYSCO_EVENT_RECONFIGURED or DYSCO_EVENT_RECONFIG_FAILED. */
+void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *action);
+void dysco_reconfig_expire(struct dysco_agent *agent, uint64_t now_ns);
+void dysco_reconfig_forget(struct dysco_agent *agent, const void *client);
 
 /* ---- trace.c ---- */
 int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,

@@ -24,7 +24,7 @@
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
 
 #define READING_NS (5 * 1000000000ull)	/* to send the line */
-#define WAITING_NS (5 * 1000000000ull)	/* for an answer that takes a while */
+#define WAITING_NS (65 * 1000000000ull) /* for an answer that takes a while */
 #define WRITING_NS (20 * 1000000000ull) /* to take the answer */
 
 enum client_state { CLOSED = 0, READING, WAITING, WRITING, MONITORING };
@@ -67,6 +67,7 @@ static void close_client(struct client *c)
 		return;
 	}
 	dysco_trace_forget(c->control->agent, c);
+	dysco_reconfig_forget(c->control->agent, c);
 	/* unread bytes would make the close a reset, and take the answer with it */
 	while (c->state == WRITING && recv(c->watch.fd, rest, sizeof(rest), MSG_DONTWAIT) > 0) {
 	}

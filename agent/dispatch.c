@@ -80,7 +80,8 @@ static json_t *do_session_list(struct request *r)
 static json_t *do_session_show(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+	uint32_t n =
+	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
 
 	return n > 0 ? dysco_show_session(r->agent, passages, n) : NULL;
 }
@@ -89,7 +90,8 @@ static json_t *do_session_show(struct request *r)
 static json_t *do_session_why(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+	uint32_t n =
+	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t slot = dysco_passage_main(&passages[i]);
@@ -104,7 +106,8 @@ static json_t *do_session_why(struct request *r)
 static json_t *do_session_trace(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+	uint32_t n =
+	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
 
 	if (n > 0 && dysco_trace_start(r->agent, r->client, dysco_passage_main(&passages[0]),
 				       &r->error) == 0) {
@@ -116,7 +119,8 @@ static json_t *do_session_trace(struct request *r)
 static json_t *do_session_kill(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n = dysco_find_session(r->agent, &r->words, 2, passages, &r->error);
+	uint32_t n =
+	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
 	bool killed = false;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -127,6 +131,14 @@ static json_t *do_session_kill(struct request *r)
 		}
 	}
 	return n > 0 ? json_pack("{s:i}", "killed", killed ? 1 : 0) : NULL;
+}
+
+static json_t *do_session_change(struct request *r)
+{
+	if (dysco_reconfig_start(r->agent, r->client, &r->words, &r->error) == 0) {
+		r->kind = DYSCO_ANSWER_LATER;
+	}
+	return NULL;
 }
 
 /* count: the words it takes at least and at most. */
@@ -150,6 +162,9 @@ static const struct question questions[] = {
     {"session", "why", 3, 4, do_session_why},
     {"session", "trace", 3, 4, do_session_trace},
     {"session", "kill", 3, 4, do_session_kill},
+    {"session", "insert", 4, DYSCO_WORDS_MAX, do_session_change},
+    {"session", "remove", 4, DYSCO_WORDS_MAX, do_session_change},
+    {"session", "replace", 5, DYSCO_WORDS_MAX, do_session_change},
 };
 
 static const struct question *find_question(const struct dysco_words *words)

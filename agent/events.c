@@ -21,6 +21,8 @@ static const char *event_name(unsigned int event)
 	    [DYSCO_EVENT_KILLED] = "killed",
 	    [DYSCO_EVENT_BYPASSED] = "bypassed",
 	    [DYSCO_EVENT_DROPPED] = "dropped",
+	    [DYSCO_EVENT_RECONFIGURED] = "reconfigured",
+	    [DYSCO_EVENT_RECONFIG_FAILED] = "reconfig_failed",
 	};
 
 	return event < sizeof(names) / sizeof(names[0]) && names[event] ? names[event] : NULL;
@@ -56,6 +58,15 @@ static void describe_leg(const struct dysco_agent *agent, uint32_t slot, json_t 
 	json_object_set_new(o, "policy", dysco_json_text(cold->policy, sizeof(cold->policy)));
 }
 
+static json_t *reason_json(const struct dysco_action *action)
+{
+	if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
+		return dysco_json_nack(action->reason);
+	}
+	return action->reason == DYSCO_REASON_NONE ? json_null()
+						   : json_string(dysco_reason_name(action->reason));
+}
+
 static json_t *event_json(const struct dysco_agent *agent, const struct dysco_action *action)
 {
 	uint64_t now_ns = dysco_now_ns();
@@ -72,10 +83,7 @@ static json_t *event_json(const struct dysco_agent *agent, const struct dysco_ac
 	} else if (agent->last_input.data) {
 		describe_packet(agent, o);
 	}
-	json_object_set_new(o, "reason",
-			    action->reason == DYSCO_REASON_NONE
-				? json_null()
-				: json_string(dysco_reason_name(action->reason)));
+	json_object_set_new(o, "reason", reason_json(action));
 	return o;
 }
 
@@ -104,6 +112,19 @@ static void log_event(const struct dysco_action *action)
 	}
 }
 
+static void count_reconfiguration(struct dysco_agent *agent, const struct dysco_action *action)
+{
+	uint64_t *counters = agent->core.stats.counters;
+
+	if (action->event == DYSCO_EVENT_RECONFIGURED) {
+		counters[DYSCO_COUNTER_RECONFIGURED]++;
+		dysco_reconfig_ended(agent, action);
+	} else if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
+		counters[DYSCO_COUNTER_RECONFIG_FAILED]++;
+		dysco_reconfig_ended(agent, action);
+	}
+}
+
 void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *action)
 {
 	json_t *event;
@@ -112,6 +133,7 @@ void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *act
 		dysco_trace_replied(agent, &agent->actions.trace);
 		return;
 	}
+	count_reconfiguration(agent, action);
 	log_event(action);
 	if (!event_name(action->event) || !agent->hooks.listening(agent->hooks.context)) {
 		return;

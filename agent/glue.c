@@ -141,6 +141,7 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 		dysco_agent_perform(agent, NULL);
 	}
 	dysco_trace_expire(agent, now_ns);
+	dysco_reconfig_expire(agent, now_ns);
 	if (now_ns - agent->ports_looked_up_ns >= PORTS_INTERVAL_NS) {
 		agent->ports_looked_up_ns = now_ns;
 		look_up_ports(agent);

@@ -21,12 +21,24 @@ static bool faces_left(const struct dysco_leg *leg)
 	return leg->role == DYSCO_ROLE_LEFT || leg->role == DYSCO_ROLE_LAST;
 }
 
+/* An anchor's leg on a new path, while the old one still speaks for the session. */
+static bool is_beside(const struct dysco_agent *agent, uint32_t slot)
+{
+	const struct dysco_table *table = agent->core.table;
+	uint32_t index = table->cold[slot].attempt;
+
+	return index != DYSCO_NO_ATTEMPT && index < table->n_attempts &&
+	       table->attempts[index].new_slot == slot &&
+	       leg_at(agent, slot)->mode == DYSCO_MODE_PUNT;
+}
+
 bool dysco_passage_at(const struct dysco_agent *agent, uint32_t slot, struct dysco_passage *passage)
 {
 	const struct dysco_leg *leg = leg_at(agent, slot);
 	uint32_t partner = leg->partner < agent->core.table->capacity ? leg->partner : 0;
 
-	if (leg->mode == DYSCO_MODE_FREE || (!faces_left(leg) && partner != DYSCO_NO_SLOT)) {
+	if (leg->mode == DYSCO_MODE_FREE || (!faces_left(leg) && partner != DYSCO_NO_SLOT) ||
+	    leg->role == DYSCO_ROLE_CONTROL || is_beside(agent, slot)) {
 		return false;
 	}
 	passage->left = faces_left(leg) ? slot : DYSCO_NO_SLOT;
@@ -107,14 +119,21 @@ static bool parse_prefix(const char *word, char prefix[33])
 	return true;
 }
 
-static int parse_wanted(const struct dysco_words *words, int at, struct wanted *wanted,
+int dysco_session_words(const struct dysco_words *words, int at)
+{
+	char prefix[33];
+
+	return words->count > at && parse_prefix(words->word[at], prefix) ? 1 : 2;
+}
+
+static int parse_wanted(const struct dysco_words *words, int at, int end, struct wanted *wanted,
 			struct dysco_conf_error *error)
 {
 	memset(wanted, 0, sizeof(*wanted));
-	if (words->count == at + 1 && parse_prefix(words->word[at], wanted->prefix)) {
+	if (end == at + 1 && parse_prefix(words->word[at], wanted->prefix)) {
 		return 0;
 	}
-	if (words->count == at + 2 &&
+	if (end == at + 2 &&
 	    dysco_parse_tuple(words->word[at], words->word[at + 1], &wanted->tuple)) {
 		return 0;
 	}
@@ -158,7 +177,8 @@ static bool prefer(const struct dysco_agent *agent, uint32_t slot, bool found_li
 }
 
 uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_words *words,
-			    int at, struct dysco_passage *passages, struct dysco_conf_error *error)
+			    int at, int end, struct dysco_passage *passages,
+			    struct dysco_conf_error *error)
 {
 	const struct dysco_session_id *first = NULL;
 	struct dysco_passage passage;
@@ -166,7 +186,7 @@ uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_
 	bool living = false;
 	uint32_t n = 0;
 
-	if (parse_wanted(words, at, &wanted, error) != 0) {
+	if (parse_wanted(words, at, end, &wanted, error) != 0) {
 		return 0;
 	}
 	for (uint32_t slot = 1; slot <= agent->core.high_slot && n < DYSCO_PASSAGES_MAX; slot++) {

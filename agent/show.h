@@ -15,6 +15,7 @@ json_t *dysco_json_id(const struct dysco_session_id *id);
 json_t *dysco_json_text(const char *text, size_t bytes);    /* NUL-padded field; null when empty */
 json_t *dysco_json_time(uint64_t now_ns, uint64_t then_ns); /* RFC 3339 */
 json_t *dysco_json_count(uint64_t count);
+json_t *dysco_json_nack(unsigned int reason); /* reconfig.c: name of an enum dysco_nack */
 const char *dysco_state_name(enum dysco_leg_state state);
 const char *dysco_reason_name(unsigned int reason);
 
@@ -43,9 +44,12 @@ const struct dysco_host *dysco_passage_host(const struct dysco_agent *agent,
 					    const struct dysco_passage *passage);
 
 #define DYSCO_PASSAGES_MAX 64
-/* The passages of the session that words name (an id, or SRC DST) from words[at] on; 0: *error. */
+/* The passages of the session that words[at .. end - 1] name (an id, or SRC DST); 0: *error. */
 uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_words *words,
-			    int at, struct dysco_passage *passages, struct dysco_conf_error *error);
+			    int at, int end, struct dysco_passage *passages,
+			    struct dysco_conf_error *error);
+/* How many of the words from words[at] on name a session: 1 or 2. */
+int dysco_session_words(const struct dysco_words *words, int at);
 /* Living sessions; by_policy[DYSCO_POLICIES_MAX], if not NULL: those that each policy gave hops. */
 uint32_t dysco_count_sessions(const struct dysco_agent *agent, uint32_t *by_policy);
 
@@ -54,6 +58,7 @@ json_t *dysco_show_sessions(const struct dysco_agent *agent, const struct dysco_
 			    struct dysco_conf_error *error);
 json_t *dysco_show_session(const struct dysco_agent *agent, const struct dysco_passage *passages,
 			   uint32_t n);
+json_t *dysco_show_chain(const struct dysco_agent *agent, const struct dysco_passage *passage);
 json_t *dysco_show_why(const struct dysco_agent *agent, const struct dysco_passage *passage);
 
 #endif

@@ -227,7 +227,7 @@ static uint8_t list_count(const struct dysco_address_list *list)
 	return list->count < DYSCO_HOPS_MAX ? list->count : DYSCO_HOPS_MAX;
 }
 
-static json_t *show_chain(const struct dysco_agent *agent, const struct dysco_passage *passage)
+json_t *dysco_show_chain(const struct dysco_agent *agent, const struct dysco_passage *passage)
 {
 	uint32_t slot = dysco_passage_main(passage);
 	const struct dysco_address_list *list = &agent->core.table->cold[slot].list;
@@ -261,7 +261,7 @@ static json_t *show_in_full(const struct dysco_agent *agent, uint64_t now_ns,
 	if (passage->right != DYSCO_NO_SLOT) {
 		json_array_append_new(legs, show_leg(agent, now_ns, passage->right, "right"));
 	}
-	json_object_set_new(o, "chain", show_chain(agent, passage));
+	json_object_set_new(o, "chain", dysco_show_chain(agent, passage));
 	json_object_set_new(o, "legs", legs);
 	json_object_set_new(o, "signed", json_integer(cold->key_id));
 	json_object_set_new(o, "syn_count", json_integer(cold->syn_count));
@@ -302,7 +302,7 @@ json_t *dysco_show_why(const struct dysco_agent *agent, const struct dysco_passa
 	    policy < 0 ? json_null()
 		       : json_string(dysco_config_filter_text(agent->config, (uint16_t)policy)));
 	json_object_set_new(o, "why", dysco_json_text(cold->why, sizeof(cold->why)));
-	json_object_set_new(o, "chain", show_chain(agent, passage));
+	json_object_set_new(o, "chain", dysco_show_chain(agent, passage));
 	json_object_set_new(o, "given_by",
 			    json_string(cold->own_hops > 0 || passage->left == DYSCO_NO_SLOT
 					    ? "this agent"

@@ -54,6 +54,7 @@ enum dysco_exit dysco_show_session(const struct dysco_cli *cli, const json_t *an
 enum dysco_exit dysco_show_trace(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_why(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_killed(const struct dysco_cli *cli, const json_t *answer);
+enum dysco_exit dysco_show_reconfigured(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_detached(const struct dysco_cli *cli, const json_t *answer);
 
 enum dysco_exit dysco_run_doctor(const struct dysco_cli *cli, int argc, char **argv);

@@ -14,7 +14,7 @@
 #include "conf/words.h"
 
 #define ANSWER_MAX     (64u * 1024 * 1024) /* bytes of one document */
-#define ANSWER_SECONDS 30
+#define ANSWER_SECONDS 70
 
 int dysco_client_line(char *line, size_t line_bytes, int n_words, char *const *words)
 {

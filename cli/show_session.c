@@ -167,3 +167,12 @@ enum dysco_exit dysco_show_detached(const struct dysco_cli *cli, const json_t *a
 	(void)cli;
 	return show_ended(answer, "ended");
 }
+
+enum dysco_exit dysco_show_reconfigured(const struct dysco_cli *cli, const json_t *answer)
+{
+	(void)cli;
+	show_name(answer);
+	show_chain(json_object_get(answer, "chain"));
+	printf("reconfigured in %.1f ms\n", dysco_json_number(answer, "took_us") / 1000.0);
+	return DYSCO_EXIT_DONE;
+}

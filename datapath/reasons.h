@@ -63,6 +63,8 @@
 	X(TAGGED, "tagged", "SYNs recognised by their tag behind a five-tuple changing box")       \
 	X(ICMP_MAPPED, "icmp_mapped", "ICMP errors mapped back to their session")                  \
 	X(TRACE_ANSWERED, "trace_answered", "trace questions answered")                            \
+	X(RECONFIGURED, "reconfigured", "changes of chains completed at an anchor here")           \
+	X(RECONFIG_FAILED, "reconfig_failed", "changes of chains that did not come about")         \
 	X(UNPARSED, "unparsed", "packets passed because their headers are not ours to judge")
 
 enum dysco_reason {
