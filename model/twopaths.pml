@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two paths (docs/protocol.md 12.1, 12.5, 12.6): two hosts that talk TCP, their
+ * anchors, a strict firewall on the old path and one on the new.
+ *
+ *     host 0 - anchor 0 ==== old box, adds D0 / D1 ==== anchor 1 - host 1
+ *                      \==== new box ==================/
+ *
+ * Aspects present
+ *   TCP: U0 and U1 bytes and a FIN each way, cumulative acknowledgements sent late
+ *   or with data, out-of-order bytes kept, window of WINDOW bytes that closes and
+ *   opens as the application reads, retransmission at any time and of several
+ *   bytes in one segment (which then straddle the cut), zero-window probes,
+ *   keepalives (KEEPALIVE); a host ignores the acknowledgement of a segment whose
+ *   numbers are old, and answers it.
+ *   Cut at any moment, different moments at both ends; LOSS segments lost, DUP
+ *   doubled, any order within and between the paths; HLOSS segments lost between
+ *   anchor and host; completion, floor, tombstone of the old path.
+ *   Numbers are modulo 16, start just below the wrap, and differ on both sides
+ *   and on the two paths.
+ *   A box drops what its windows and acknowledgements do not explain: here that
+ *   is an error. BOX_SIDE 0 or 1: it stands at L's or R's end of its path.
+ * Simplifying assumptions
+ *   At most N segments in flight, equal ones are one; sending waits when full.
+ *   Control messages (CUT, DONE) are repeated until they come: they come at last.
+ *   The anchors are the hosts' own agents. No SACK, timestamps, URG, RST: these
+ *   are tested on core/twopath.c exhaustively. Windows are not rescaled.
+ *   With LTL a host sends again only when nothing is in flight and no answer due.
+ *
+ * model              core                                   docs/protocol.md
+ * route              core/twopath.c dysco_two_route()       12.5 bytes, acknowledgements
+ * merge              core/twopath.c dysco_two_merge()       12.5 what arrives
+ * floor              core/twopath.c dysco_two_floor()       12.6 floor
+ * emit, arrive       dysco_offsets_out(), _in()             12.1
+ * said, complete     dysco_two_done(), core/anchor.c        12.6
+ * open, cut          core/anchor.c                          12.4, 12.5
+ */
+#ifndef U0
+#define U0 1
+#endif
+#ifndef U1
+#define U1 1
+#endif
+#ifndef WINDOW
+#define WINDOW 1
+#endif
+#ifndef LOSS
+#define LOSS 0
+#endif
+#ifndef DUP
+#define DUP 0
+#endif
+#ifndef HLOSS
+#define HLOSS 0
+#endif
+#ifndef N
+#define N 4
+#endif
+#ifndef BOX_SIDE
+#define BOX_SIDE 0
+#endif
+#define D0 5 /* what the old path adds rightward, leftward */
+#define D1 11
+
+#define MOD(x)	    ((x) & 15)
+#define AFTER(a, b) ((((a) - (b) - 1) & 15) < 7)
+#define MAX(a, b)   (AFTER(a, b) -> (a) : (b))
+#define MIN(a, b)   (AFTER(a, b) -> (b) : (a))
+/* first number of a host's own bytes, and of its peer's as it sees them */
+#define OWN(e)	   (14 + (e))
+#define PEER(e)	   (10 - 7 * (e)) /* OWN(1) + D1, OWN(0) + D0 */
+#define NUM(e, i)  MOD(OWN(e) + (i))
+#define BASE(s)	   (13 - 7 * (s)) /* of the new path, stream s */
+#define UNITS(e)   (U0 + (e) * (U1 - U0))
+#define TOTAL(e)   (UNITS(e) + 1) /* bytes and FIN */
+#define OLD 0
+#define NEW 1
+
+/* anchors */
+#define ONE	0
+#define CUTTING 1 /* L: peer's cut unknown */
+#define TWO	2
+#define DONE	3
+byte mode[2];
+bit said[2];
+byte cut[2], peer[2];	 /* in the anchor's host numbers */
+byte acked[2], edge[2];	 /* highest seen for our host */
+byte seq_end[2];	 /* highest end delivered to our host */
+byte told[4];		 /* last acknowledgement sent, by path * 2 + anchor */
+byte edge_new[2];	 /* highest edge sent on the new path */
+bit owes_old[2];
+byte window[2];		 /* shown to the new box before the cut, for stream [e] */
+
+/* hosts; positions in the stream: 0 is the first byte */
+byte nxt[2], una[2], may[2]; /* sent up to, acknowledged up to, right edge granted */
+byte got[2];		     /* set of positions received */
+byte rd[2];		     /* the application has read */
+byte wup[2];		     /* last acknowledgement sent */
+byte shown[2];		     /* last right edge shown */
+bit owe[2];		     /* an acknowledgement is due */
+
+/* boxes: by path * 2 + stream, in numbers of the wire */
+byte box_end[4], box_edge[4];
+
+int net[N]; /* segments in flight, descending; 0: none */
+byte losses, dups, hlosses;
+
+/* what is being done: a segment's numbers (to translate, of the wire), 0 in between */
+byte q, a, w, bytes, fin, first, path, from, keep, lost;
+hidden byte q2, a2, w2, b2, f2, pos, j, k, p, news, want[2];
+hidden byte pa, pw;
+hidden int t, t2;
+
+/* positions that were received without a hole: 1, 3, 7 are one, two, three */
+#define GOT(e) (((got[e] & 1) != 0) + ((got[e] & 3) == 3) + (got[e] == 7))
+#define ROOM   (net[N - 2] == 0)
+#define SPAN   (bytes + fin)
+
+/* Into the bag, which is in order; what is there already is not doubled. */
+inline put(code)
+{
+	t = code;
+	k = 0;
+	do
+	:: k < N && net[k] > t -> k++
+	:: k < N && net[k] < t ->
+		t2 = net[k];
+		net[k] = t;
+		t = t2;
+		k++
+	:: k >= N || net[k] == t -> break
+	od
+}
+
+inline take(i)
+{
+	k = i;
+	do
+	:: k < N - 1 -> net[k] = net[k + 1]; k++
+	:: else -> break
+	od;
+	net[N - 1] = 0
+}
+
+/* A strict firewall on path p, stream s: every number has an explanation in what it has seen. */
+inline box(p, s, number, ack, right, span)
+{
+	assert(!AFTER(number + span, box_edge[p * 2 + s]));
+	assert(!AFTER(ack, box_end[p * 2 + 1 - s]));
+	assert(p == OLD || (!AFTER(BASE(1 - s), ack) && !AFTER(BASE(s), number + 1)));
+	box_end[p * 2 + s] = MAX(MOD(number + span), box_end[p * 2 + s]);
+	box_edge[p * 2 + 1 - s] = MAX(right, box_edge[p * 2 + 1 - s])
+}
+
+/* Onto path p, in host numbers of e: q2, pa, pw, b2 bytes and f2. */
+inline emit(e)
+{
+	pos = (b2 + f2 > 0 -> MOD(q2 - OWN(e)) : 0);
+	if
+	:: p == NEW && mode[e] >= TWO ->
+		q2 = MOD(q2 - cut[e] + BASE(e));
+		pa = MOD(pa - peer[e] + BASE(1 - e));
+		pw = MOD(pw - peer[e] + BASE(1 - e))
+	:: p == NEW && mode[e] < TWO ->
+		q2 = MOD(q2 - cut[e] + BASE(e));
+		pw = MOD(BASE(1 - e) + pw - pa);
+		pa = BASE(1 - e)
+	:: p == OLD && e == 1 ->
+		q2 = MOD(q2 + D1);
+		pa = MOD(pa - D0);
+		pw = MOD(pw - D0)
+	:: else
+	fi;
+	if
+	:: e == BOX_SIDE -> box(p, e, q2, pa, pw, b2 + f2)
+	:: else
+	fi;
+	put((1 << 20) + (p << 19) + (e << 18) + (q2 << 14) + (pa << 10) + (pw << 6) + (b2 << 4) +
+	    (f2 << 3) + (pos << 1))
+}
+
+/* The acknowledgement and the edge that path p may carry. */
+inline clamp(e)
+{
+	pa = a;
+	pw = w;
+	if
+	:: mode[e] >= TWO && p == OLD -> pa = MIN(a, peer[e])
+	:: mode[e] >= TWO && p == NEW -> pa = MAX(a, peer[e]); pw = MAX(w, peer[e])
+	:: else
+	fi
+}
+
+/* Which path a segment of host e without bytes takes, or the acknowledgement of one with bytes. */
+inline route_ack(e)
+{
+	p = OLD;
+	clamp(e);
+	news = (AFTER(pa, told[OLD * 2 + e]) || owes_old[e]);
+#ifdef DUPLICATES_DROPPED /* hole 10 */
+	want[OLD] = want[OLD] || AFTER(pa, told[OLD * 2 + e]);
+#else
+	want[OLD] = want[OLD] || news || (SPAN == 0 && (mode[e] < TWO || AFTER(peer[e], a)));
+#endif
+	want[NEW] = want[NEW] || AFTER(w, edge_new[e]) ||
+		    (mode[e] >= TWO && AFTER(a, peer[e]) && (SPAN == 0 || AFTER(a, told[NEW * 2 + e])));
+#ifndef DUPLICATES_DROPPED
+	want[NEW] = want[NEW] || (SPAN == 0 && !want[OLD]);
+#endif
+}
+
+/* From host e: numbers q to q + bytes + fin. */
+inline route(e)
+{
+	a = MOD(PEER(e) + GOT(e));
+	w = MOD(PEER(e) + rd[e] + WINDOW);
+	wup[e] = GOT(e);
+	shown[e] = rd[e] + WINDOW;
+	owe[e] = 0;
+	/* bytes below the cut, of all: j */
+	j = (mode[e] != ONE && AFTER(cut[e], q) -> MOD(cut[e] - q) : 0);
+	want[OLD] = (mode[e] == ONE || (SPAN > 0 && j > 0 && mode[e] != DONE));
+	want[NEW] = (mode[e] == DONE || (mode[e] != ONE && SPAN > j));
+	if
+	:: mode[e] == CUTTING || mode[e] == TWO -> route_ack(e)
+	:: else
+	fi;
+	p = 0;
+	do
+	:: p < 2 && want[p] ->
+		q2 = q;
+		b2 = bytes;
+		f2 = fin;
+		if
+		:: p == OLD && mode[e] != ONE && SPAN > 0 && j < SPAN -> /* FIN with the last part */
+			b2 = (bytes < j -> bytes : j);
+			f2 = 0
+		:: p == NEW && SPAN > 0 && j > 0 && j < SPAN ->
+			q2 = cut[e];
+			b2 = (bytes > j -> bytes - j : 0)
+		:: p == NEW && SPAN > 0 && j >= SPAN -> /* only its acknowledgement */
+			q2 = cut[e];
+			b2 = 0;
+			f2 = 0
+		:: else
+		fi;
+		if
+		:: p == OLD && mode[e] != ONE && j == 0 ->
+#ifndef OLD_NUMBER_BEYOND_CUT /* hole 14 */
+			q2 = MIN(q, cut[e]);
+#endif
+			b2 = 0;
+			f2 = 0
+		:: p == NEW && SPAN == 0 && mode[e] != DONE -> q2 = MAX(q, cut[e])
+		:: else
+		fi;
+		clamp(e);
+		if
+		:: p == OLD -> told[e] = pa; owes_old[e] = 0
+		:: else -> told[2 + e] = a; edge_new[e] = MAX(w, edge_new[e])
+		fi;
+		emit(e);
+		p++
+	:: p < 2 && !want[p] -> p++
+	:: p >= 2 -> break
+	od;
+	if
+	:: mode[e] == DONE || mode[e] == ONE -> told[e] = 0; told[2 + e] = 0; edge_new[e] = 0
+	:: else
+	fi
+}
+
+/* Host e is given q, a, w, bytes, fin; it looks at numbers as RFC 9293 3.10.7.4 says. */
+inline host(e)
+{
+	if
+	:: AFTER(PEER(e) + wup[e], q + SPAN) || AFTER(q, PEER(e) + rd[e] + WINDOW) -> owe[e] = 1
+	:: else ->
+		pos = MOD(a - OWN(e));
+		/* nothing is acknowledged that was not sent, or did not arrive */
+		assert(pos > 8 || (pos <= nxt[e] && pos <= GOT(1 - e)));
+		if
+		:: pos <= 8 && pos > una[e] -> una[e] = pos
+		:: else
+		fi;
+		pos = MOD(w - OWN(e));
+		if
+		:: pos <= 8 && pos > may[e] -> may[e] = pos
+		:: else
+		fi;
+		if
+		:: SPAN > 0 ->
+			/* what is delivered is what was sent, at its place */
+			assert(MOD(q - PEER(e)) == first && first + SPAN <= nxt[1 - e]);
+			k = 0;
+			do
+			:: k < SPAN ->
+				if
+				:: first + k < rd[e] + WINDOW -> got[e] = got[e] | (1 << (first + k))
+				:: else
+				fi;
+				k++
+			:: else -> break
+			od;
+			owe[e] = 1
+		:: else
+		fi
+	fi
+}
+
+/* q, a, w, in host numbers of e, have come on path; they become what the host is given. */
+inline merge(e)
+{
+#ifndef CLAMPED_ACK_TAKEN /* hole 11: the base says nothing */
+	if
+	:: path == NEW && a == cut[e] -> a = acked[e]
+	:: else
+	fi;
+#endif
+#ifndef EDGE_OF_OLD_PATH /* hole 13: it says nothing of bytes that take the new one */
+	if
+	:: path == OLD && mode[e] != ONE -> w = MIN(w, cut[e])
+	:: else
+	fi;
+#endif
+	news = AFTER(a, acked[e]) || AFTER(w, edge[e]);
+	acked[e] = MAX(a, acked[e]);
+	edge[e] = MAX(w, edge[e]);
+	a = acked[e];
+	w = edge[e];
+	if
+	:: SPAN > 0 && path == OLD && mode[e] != ONE -> owes_old[e] = 1
+	/* an empty one with news is made acceptable; one without is a probe, or needs no answer */
+#ifdef PROBES_RAISED /* hole 10 */
+	:: SPAN == 0 && mode[e] != ONE -> q = MAX(q, seq_end[e])
+#else
+	:: SPAN == 0 && mode[e] != ONE && news -> q = MAX(q, seq_end[e])
+	:: SPAN == 0 && mode[e] != ONE && !news && path == OLD && AFTER(seq_end[e], q) -> owes_old[e] = 1
+#endif
+	:: else
+	fi;
+	seq_end[e] = MAX(MOD(q + SPAN), seq_end[e])
+}
+
+#ifdef NO_TOMBSTONE /* hole 24: what is late is read with the new leg's offsets */
+#define TOMBSTONE(e) false
+#define OLD_MEANING(e) (path == OLD && mode[e] != DONE)
+#else
+#define TOMBSTONE(e) (path == OLD && mode[e] == DONE)
+#define OLD_MEANING(e) (path == OLD)
+#endif
+
+inline deliver(e)
+{
+	if
+	:: (path == NEW && mode[e] < TWO) || TOMBSTONE(e) -> skip /* before the peer's cut is known; too late */
+	:: else ->
+		if
+		:: !OLD_MEANING(e) ->
+			q = MOD(q - BASE(1 - e) + peer[e]);
+			a = MOD(a - BASE(e) + cut[e]);
+			w = MOD(w - BASE(e) + cut[e])
+		:: OLD_MEANING(e) && e == 1 -> q = MOD(q + D0); a = MOD(a - D1); w = MOD(w - D1)
+		:: else
+		fi;
+		merge(e);
+		if
+		:: !lost -> host(e)
+		:: else
+		fi
+	fi
+}
+
+inline clear()
+{
+	q = 0; a = 0; w = 0; bytes = 0; fin = 0; first = 0; path = 0; from = 0; keep = 0; lost = 0
+}
+
+/* Slot i arrives; its box, when that stands here, sees it now. */
+inline arrive(i)
+{
+	path = (net[i] >> 19) & 1;
+	from = (net[i] >> 18) & 1;
+	q = (net[i] >> 14) & 15;
+	a = (net[i] >> 10) & 15;
+	w = (net[i] >> 6) & 15;
+	bytes = (net[i] >> 4) & 3;
+	fin = (net[i] >> 3) & 1;
+	first = (net[i] >> 1) & 3;
+	if
+	:: !keep -> take(i)
+	:: else
+	fi;
+	if
+	:: from != BOX_SIDE -> box(path, from, q, a, w, SPAN)
+	:: else
+	fi;
+	from = 1 - from;
+	deliver(from);
+	clear()
+}
+
+/* From host e; after completion the anchor answers for what lies below the cut. */
+inline send(e)
+{
+#ifndef NO_FLOOR /* hole 23 */
+	if
+	:: mode[e] == DONE && AFTER(cut[e], q) && !AFTER(q + SPAN, cut[e]) &&
+	   !(SPAN == 0 && MOD(q + 1) == cut[e]) ->
+		q = seq_end[e];
+		a = acked[e];
+		w = edge[e];
+		bytes = 0;
+		fin = 0;
+		wup[e] = GOT(e);
+		host(e)
+	:: mode[e] == DONE && AFTER(cut[e], q) && AFTER(q + SPAN, cut[e]) ->
+		bytes = (bytes > MOD(cut[e] - q) -> bytes - MOD(cut[e] - q) : 0);
+		q = cut[e];
+		route(e)
+	:: else -> route(e)
+	fi;
+#else
+	route(e);
+#endif
+	clear()
+}
+
+/* ---- hosts ---- */
+#ifdef LTL
+#define RTO(e) (net[0] == 0 && !owe[0] && !owe[1] && (turn == e || !WAITS(1 - e)))
+#define AGAIN(e) turn = 1 - e
+bit turn; /* whose timer is next */
+#else
+#define RTO(e) true
+#define AGAIN(e) skip
+#endif
+#define BLOCKED(e) (una[e] == nxt[e] && nxt[e] < TOTAL(e) && may[e] <= nxt[e])
+#define WAITS(e)   (una[e] < nxt[e] || BLOCKED(e))
+
+proctype tcp(byte e)
+{
+end:	do
+	:: atomic {
+		if
+		/* a new byte, or the FIN */
+		:: ROOM && nxt[e] < TOTAL(e) && nxt[e] < may[e] ->
+			q = NUM(e, nxt[e]);
+			bytes = nxt[e] < UNITS(e);
+			fin = 1 - bytes;
+			nxt[e]++
+		/* again: the first that is not acknowledged, or all of them in one */
+		:: ROOM && RTO(e) && una[e] < nxt[e] ->
+			AGAIN(e);
+			q = NUM(e, una[e]);
+			bytes = una[e] < UNITS(e);
+			fin = 1 - bytes
+		:: ROOM && RTO(e) && una[e] + 1 < nxt[e] ->
+			AGAIN(e);
+			q = NUM(e, una[e]);
+			fin = nxt[e] > UNITS(e);
+			bytes = nxt[e] - una[e] - fin
+		:: ROOM && owe[e] -> q = NUM(e, nxt[e])
+		/* zero-window probe, keepalive */
+		:: ROOM && RTO(e) && BLOCKED(e) -> AGAIN(e); q = NUM(e, una[e] - 1)
+#ifdef KEEPALIVE
+		:: ROOM && RTO(e) && una[e] == nxt[e] -> AGAIN(e); q = NUM(e, una[e] - 1)
+#endif
+		fi;
+		d_step { send(e) }
+	   }
+	od
+}
+
+/* The application of host e reads; a closed window that opens is told. */
+#define READS(e)                                                                  \
+	:: d_step { rd[e] < GOT(e) && rd[e] < UNITS(1 - e) ->                         \
+		if                                                                    \
+		:: shown[e] == GOT(e) -> owe[e] = 1                                   \
+		:: else                                                               \
+		fi;                                                                   \
+		rd[e]++ }
+
+proctype applications()
+{
+end:	do
+	READS(0) READS(1)
+	od
+}
+
+/* ---- anchors: opening, cuts, DONE ---- */
+#define WINDOW_OF(e) (shown[e] - wup[e])
+#ifdef WINDOW_UNSEEN /* hole 19 */
+#define BOX_KNOWS true
+#else
+/* no byte that the host may send now is beyond what the new box was shown */
+#define BOX_KNOWS (!AFTER(edge[0], OWN(0) + nxt[0] + window[0]))
+#endif
+#define ALL_SENT(e) (!AFTER(cut[e], acked[e]))
+#define ALL_TAKEN(e) (!AFTER(peer[e], PEER(e) + wup[e]))
+#ifdef DONE_ALONE /* hole 22 */
+#define BOTH_DONE(e) said[e]
+#else
+#define BOTH_DONE(e) (said[0] && said[1])
+#endif
+
+proctype anchors()
+{
+end:	do
+	/* opening ACK, third ACK: the windows of the moment */
+	:: d_step { mode[0] == ONE && (window[0] != WINDOW_OF(1) || window[1] != WINDOW_OF(0)) ->
+		window[0] = WINDOW_OF(1);
+		window[1] = WINDOW_OF(0) }
+	:: d_step { mode[0] == ONE && BOX_KNOWS ->
+		mode[0] = CUTTING;
+		cut[0] = NUM(0, nxt[0]);
+		told[0] = MOD(PEER(0) + wup[0]);
+		edge_new[0] = MOD(PEER(0) + shown[0]);
+		box_end[2] = BASE(0);
+		box_end[3] = BASE(1);
+		box_edge[2] = MOD(BASE(0) + window[0]);
+		box_edge[3] = MOD(BASE(1) + window[1]);
+		window[0] = 0;
+		window[1] = 0 }
+	/* CUT by the new path: the box sees the window in its header */
+	:: d_step { mode[0] >= CUTTING && mode[1] == ONE ->
+		mode[1] = TWO;
+		cut[1] = NUM(1, nxt[1]);
+		peer[1] = MOD(cut[0] + D0);
+		told[1] = MOD(PEER(1) + wup[1]);
+		told[3] = peer[1];
+		edge_new[1] = MOD(PEER(1) + shown[1]);
+#ifndef WINDOW_UNSEEN
+		box_edge[3] = MAX(MOD(BASE(1) + WINDOW_OF(0)), box_edge[3]);
+#endif
+		edge_new[0] = MOD(PEER(0) + shown[0]) }
+	:: d_step { mode[0] == CUTTING && mode[1] >= TWO ->
+		mode[0] = TWO;
+		peer[0] = MOD(cut[1] + D1);
+		told[2] = peer[0];
+		edge_new[1] = MOD(PEER(1) + shown[1]);
+#ifndef WINDOW_UNSEEN
+		pw = MAX(edge_new[1], peer[1]);
+		pw = MOD(pw - peer[1] + BASE(0));
+		box_edge[2] = MAX(pw, box_edge[2])
+#endif
+		}
+	/* DONE, and the other's */
+	:: d_step { mode[0] == TWO && !said[0] && ALL_SENT(0) && ALL_TAKEN(0) -> said[0] = 1 }
+	:: d_step { mode[1] == TWO && !said[1] && ALL_SENT(1) && ALL_TAKEN(1) -> said[1] = 1 }
+	:: d_step { mode[0] == TWO && BOTH_DONE(0) -> mode[0] = DONE;
+		told[0] = 0; told[2] = 0; owes_old[0] = 0; edge_new[0] = 0 }
+	:: d_step { mode[1] == TWO && BOTH_DONE(1) -> mode[1] = DONE;
+		told[1] = 0; told[3] = 0; owes_old[1] = 0; edge_new[1] = 0 }
+	od
+}
+
+/* ---- network ---- */
+#define SLOT(i)                                                                   \
+	:: d_step { net[i] != 0 -> arrive(i) }                                        \
+	:: d_step { net[i] != 0 && losses < LOSS -> losses++; take(i) }               \
+	:: d_step { net[i] != 0 && dups < DUP -> dups++; keep = 1; arrive(i) }        \
+	:: d_step { net[i] != 0 && hlosses < HLOSS -> hlosses++; lost = 1; arrive(i) }
+
+proctype network()
+{
+end:	do
+	SLOT(0) SLOT(1) SLOT(2)
+#if N > 3
+	SLOT(3)
+#endif
+#if N > 4
+	SLOT(4)
+#endif
+	od
+}
+
+init
+{
+	d_step {
+		acked[0] = OWN(0);
+		acked[1] = OWN(1);
+		may[0] = WINDOW;
+		may[1] = WINDOW;
+		edge[0] = MOD(OWN(0) + WINDOW);
+		edge[1] = MOD(OWN(1) + WINDOW);
+		shown[0] = WINDOW;
+		shown[1] = WINDOW;
+		seq_end[0] = PEER(0);
+		seq_end[1] = PEER(1);
+		box_end[0] = OWN(0);
+		box_end[1] = PEER(0);
+		box_edge[0] = MOD(OWN(0) + WINDOW);
+		box_edge[1] = MOD(PEER(0) + WINDOW)
+	}
+	atomic {
+		run tcp(0);
+		run tcp(1);
+		run applications();
+		run anchors();
+		run network()
+	}
+}
+
+#ifdef LTL
+active proctype idle()
+{
+	do
+	:: losses <= LOSS
+	od
+}
+
+#define ALL(e) (una[e] == TOTAL(e) && got[1 - e] == (1 << TOTAL(e)) - 1)
+ltl completes { <> (ALL(0) && ALL(1) && mode[0] == DONE && mode[1] == DONE) }
+#endif
