@@ -20,6 +20,9 @@ void sim_agent_start(struct sim_world *w, uint8_t agent)
 	memset(seed.secret, agent + 1, sizeof(seed.secret));
 	memcpy(seed.secret + 8, &w->seed, sizeof(w->seed));
 	seed.secret[0] = (uint8_t)(a->starts + 1);
+	if (a->starts > 1) {
+		seed.secret[1] = (uint8_t)(a->starts + 64); /* the lowest bit above is not used */
+	}
 	sim_mutate_restart(w, agent);
 	dysco_core_start(&a->core, &a->dp.table, &a->setup, &seed);
 	a->alive = true;

@@ -82,20 +82,23 @@ static uint32_t highest_sack(const struct sim_options *o, uint32_t ack)
 	return ack;
 }
 
+/* What comes late or again is below the window, without anybody's fault. */
 static const char *out_of_window(const struct sim_track_side *from, const struct sim_track_side *to,
-				 const struct sim_segment *s, uint32_t ack, uint32_t sack)
+				 const struct sim_segment *s, uint32_t ack, uint32_t sack,
+				 bool *old)
 {
 	if (after(s->seq, from->maxend)) {
 		return "beyond the window";
 	}
+	*old = !after(sack, to->end);
 	if (to->maxwin && !after(sim_segment_end(s), from->end - to->maxwin - 1)) {
 		return "below the window";
 	}
 	if (after(sack, to->end)) {
-		return "acknowledges what was not sent";
+		return "that acknowledges what was not sent";
 	}
 	if (!after(ack, to->end - max32(from->maxwin, ACK_ROOM) - 1)) {
-		return "acknowledges what is long past";
+		return "that acknowledges what is long past";
 	}
 	return NULL;
 }
@@ -121,7 +124,7 @@ static void note_segment(struct sim_track_side *from, struct sim_track_side *to,
 }
 
 static const char *judge(struct sim_track *track, bool reply, const struct sim_segment *s,
-			 const struct sim_options *o)
+			 const struct sim_options *o, bool again, bool *old)
 {
 	struct sim_track_side *from = &track->side[reply], *to = &track->side[!reply];
 	uint32_t ack, sack;
@@ -132,7 +135,8 @@ static const char *judge(struct sim_track *track, bool reply, const struct sim_s
 	}
 	if (from->maxwin == 0) {
 		if (!(s->flags & SIM_SYN)) {
-			return (s->flags & SIM_RST) ? NULL : "before the SYN-ACK";
+			*old = true; /* it may have overtaken it */
+			return (s->flags & SIM_RST) || again ? NULL : "before the SYN-ACK";
 		}
 		side_begin(from, s, o);
 		if (!from->scales || !to->scales) {
@@ -141,7 +145,7 @@ static const char *judge(struct sim_track *track, bool reply, const struct sim_s
 	}
 	ack = (s->flags & SIM_ACK) ? s->ack : to->end;
 	sack = from->sack && to->sack ? highest_sack(o, ack) : ack;
-	wrong = out_of_window(from, to, s, ack, sack);
+	wrong = out_of_window(from, to, s, ack, sack, old);
 	if (!wrong) {
 		note_segment(from, to, s, ack, sack);
 		track->reset = track->reset || (s->flags & SIM_RST);
@@ -156,7 +160,10 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 {
 	bool reply = false, syn = (s->flags & (SIM_SYN | SIM_ACK)) == SIM_SYN;
 	struct sim_track *track = track_of(w, node, &s->tuple, &reply);
+	/* Of an earlier connection of the same name the box knows nothing any more. */
+	bool again = w->features >> SIM_HAS_REUSE & 1;
 	bool over = track && (track->reset || track->fins == 3);
+	bool late = w->loss || w->duplicate || w->reorder, old = false;
 	struct sim_options o;
 	const char *wrong;
 
@@ -168,14 +175,14 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	if (syn && after(sim_segment_end(s), track->side[reply].end) && !track->side[!reply].maxwin) {
 		side_begin(&track->side[reply], s, &o); /* again, with other numbers */
 	}
-	wrong = track ? judge(track, reply, s, &o) : "of no connection";
+	wrong = track ? judge(track, reply, s, &o, again, &old) : "of no connection";
 	if (!wrong) {
 		return true;
 	}
 	sim_say(w, "    box %u: invalid: %s", node, wrong);
-	if (!over && !(s->flags & (SIM_RST | SIM_SYN)) && packet->meta.flow < w->n_flows &&
+	if (!over && !(old && late) && !(s->flags & (SIM_RST | SIM_SYN)) && packet->meta.flow < w->n_flows &&
 	    !w->flows[packet->meta.flow].disturbed) {
-		sim_fail(w, "box %u: a strict firewall drops what %s (flow %u)", node, wrong,
+		sim_fail(w, "box %u: a strict firewall drops a packet %s (flow %u)", node, wrong,
 			 packet->meta.flow);
 	}
 	return false;
