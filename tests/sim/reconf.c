@@ -164,8 +164,34 @@ static void completed(struct sim_world *w, struct sim_wish *wish, int side)
 	}
 }
 
+/* What the core said of it. */
+static uint8_t reason_of(const struct sim_world *w)
+{
+	for (uint32_t i = 0; i < w->actions.count; i++) {
+		if (w->actions.list[i].kind == DYSCO_ACT_EVENT &&
+		    w->actions.list[i].event == DYSCO_EVENT_RECONFIG_FAILED) {
+			return w->actions.list[i].reason;
+		}
+	}
+	return DYSCO_NACK_NONE;
+}
+
+/* With nobody in the way, it fails only because the session is about to end, or just began. */
+static void check_failure(struct sim_world *w, const struct sim_wish *wish)
+{
+	bool disturbed = w->loss || w->crashes || w->n_agents < w->n_hosts || wish->must_fail ||
+			 wish->cancelled || wish->contended || w->flows[wish->flow].disturbed;
+	uint8_t reason = reason_of(w);
+
+	if (!disturbed && reason != DYSCO_NACK_CLOSING && reason != DYSCO_NACK_NOT_READY) {
+		sim_fail(w, "attempt %u failed for reason %u, and nothing was in its way",
+			 (unsigned int)(wish - w->wishes), reason);
+	}
+}
+
 static void left_failed(struct sim_world *w, struct sim_wish *wish)
 {
+	check_failure(w, wish);
 	sim_say(w, "attempt %u failed", (unsigned int)(wish - w->wishes));
 	w->outcomes[SIM_N_RECONFIG_FAILED]++;
 	for (uint16_t i = 0; i < w->n_steps; i++) {
@@ -378,17 +404,24 @@ static void note_wish(struct sim_world *w, const struct sim_wish *wish)
 	}
 }
 
-static bool others_open(const struct sim_world *w, const struct sim_wish *wish)
+/* Others of the same session, or that were until a moment ago; they are contended too, then. */
+static bool contend(struct sim_world *w, const struct sim_wish *wish)
 {
+	bool any = false;
+
 	for (uint8_t i = 0; i < w->n_wishes; i++) {
-		const struct sim_wish *other = &w->wishes[i];
+		struct sim_wish *other = &w->wishes[i];
 
 		if (other != wish && other->begun && other->flow == wish->flow &&
-		    !(other->fate[0] && other->fate[1])) {
-			return true;
+		    (!(other->fate[0] && other->fate[1]) ||
+		     w->now_ns < other->ended_ns + 3 * SIM_S)) {
+			other->contended = any = true;
 		}
 	}
-	return false;
+	if (any) {
+		sim_has(w, SIM_HAS_RECONF_CONTEND);
+	}
+	return any;
 }
 
 static uint64_t table_hash(const struct sim_agent *a)
@@ -419,7 +452,7 @@ static void begin(struct sim_world *w, struct sim_wish *wish, uint32_t slot,
 	} else {
 		uint8_t from = wish->left;
 
-		wish->contended = others_open(w, wish);
+		wish->contended = contend(w, wish);
 		wish->begun = w->moving = true;
 		wish->begun_ns = w->now_ns;
 		wish->index = index;

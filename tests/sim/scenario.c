@@ -450,6 +450,8 @@ static void draw_reconfigurations(struct sim_world *w, const struct sim_plan *pl
 		}
 	}
 	if (plan->crashes) {
+		sim_has(w, SIM_HAS_RECONF_CRASH);
+		w->crashes = true;
 		draw_crashes(w);
 	}
 }

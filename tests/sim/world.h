@@ -341,6 +341,8 @@ struct sim_event {
 	X(RECONF_SEVERAL, "several new boxes at once")                                             \
 	X(RECONF_INNER, "a box is an anchor")                                                      \
 	X(RECONF_INVALID, "reconfiguration that must be refused")                                  \
+	X(RECONF_CONTEND, "reconfigurations of one session contend or follow at once")             \
+	X(RECONF_CRASH, "reconfigurations, and agents crash")                                      \
 	X(RECONF_CANCEL, "reconfiguration cancelled")
 enum sim_feature {
 #define X(sym, text) SIM_HAS_##sym,
@@ -400,6 +402,8 @@ struct sim_world {
 	bool strays;	      /* legs may be lost in this run: strays may turn up at stacks */
 	bool agents_reset;    /* agents may send RST of their own */
 	bool enemy_may_enter; /* not signed: some hostile packets are as good as others */
+	bool from_agent;      /* the segment that an endpoint looks at now */
+	bool crashes;
 	bool moving;	      /* sessions are being reconfigured */
 	uint8_t mutant;
 	uint8_t n_wishes, n_tracks;
