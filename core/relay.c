@@ -233,17 +233,6 @@ static bool deliver(struct dysco_work *w, struct dysco_attempt *a, enum dysco_pa
 	return true;
 }
 
-/*
- * The handshake's ACK, late: its window was said of the base before the cut was
- * there, and would grant as much more as was sent in between. The same news, if
- * it is of now, comes by the old path too.
- */
-static bool may_be_handshake(const struct dysco_attempt *a, const struct dysco_segment *s)
-{
-	return s->bytes == 0 && !(s->flags & (DYSCO_TCP_FIN | DYSCO_TCP_RST)) &&
-	       s->seq == a->two.peer_cut && s->ack == a->two.cut && a->isn + 1 != a->two.cut;
-}
-
 void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a,
 		    enum dysco_path path)
 {
@@ -256,9 +245,6 @@ void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_
 		return;
 	}
 	dysco_offsets_in(&dysco_leg_at(core, slot_on(a, path))->offsets, &s);
-	if (path == DYSCO_PATH_NEW && may_be_handshake(a, &s)) {
-		s.edge = s.ack;
-	}
 	wanted = dysco_two_merge(&a->two, path, &s);
 	if (path == DYSCO_PATH_NEW &&
 	    ((wanted && s.bytes > 0) || dysco_after(a->two.acked, a->two.cut))) {
