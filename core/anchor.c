@@ -764,6 +764,31 @@ void dysco_anchor_packet(struct dysco_core *core, struct dysco_work *w, uint32_t
 
 /* ---- timers ---- */
 
+void dysco_anchor_session_over(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			       struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+	bool left = a->role == DYSCO_PART_LEFT_ANCHOR;
+
+	if (a->state == DYSCO_ATTEMPT_RELEASING || a->state == DYSCO_ATTEMPT_FREED) {
+		return; /* the session is the new leg's alone */
+	}
+	a->reason = DYSCO_NACK_CLOSING;
+	if (a->cut_made) {
+		dysco_emit_segment(
+		    core, out, DYSCO_ACT_SEND, a->new_slot, DYSCO_TCP_RST | DYSCO_TCP_ACK,
+		    dysco_seq_max(a->two.acked, a->two.cut), a->two.host_ack, 0, NULL, 0);
+		a->cut_made = 0;
+	} else {
+		dysco_new_path_reset(core, index, out);
+		msg.attempt.reason = DYSCO_NACK_CLOSING;
+		dysco_ctl_send(core, out, control_of(a), left ? DYSCO_MSG_CANCEL : DYSCO_MSG_NACK,
+			       &msg);
+	}
+	end_failed(core, now_ns, index, out);
+}
+
 static void repeat_left(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			struct dysco_actions *out)
 {

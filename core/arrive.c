@@ -230,6 +230,10 @@ static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 	if (msg.attempt.nonce != 0 && dysco_new_path_arrived(core, w, &msg, slot)) {
 		return;
 	}
+	if (!dysco_ctl_gives_way(core, &slot)) {
+		refuse_message(core, w, DYSCO_REASON_CONTROL);
+		return;
+	}
 	if (slot != DYSCO_NO_SLOT) {
 		struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 

@@ -77,6 +77,41 @@ void dysco_attempt_end(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 	memset(a, 0, sizeof(*a));
 }
 
+static bool passes(const struct dysco_attempt *a, uint32_t slot)
+{
+	return (a->role == DYSCO_PART_BETWEEN || a->role == DYSCO_PART_INSERTED ||
+		a->role == DYSCO_PART_KEPT) &&
+	       (a->old_slot == slot || a->left_slot == slot);
+}
+
+void dysco_attempt_leg_gone(struct dysco_core *core, uint32_t slot)
+{
+	for (uint32_t i = 1; i < core->table->n_attempts; i++) {
+		struct dysco_attempt *a = dysco_attempt_at(core, i);
+
+		if (a->role == DYSCO_PART_NONE) {
+			continue;
+		}
+		a->to_left = a->to_left == slot ? DYSCO_NO_SLOT : a->to_left;
+		a->to_right = a->to_right == slot ? DYSCO_NO_SLOT : a->to_right;
+		a->asked_slot = a->asked_slot == slot ? DYSCO_NO_SLOT : a->asked_slot;
+		if (passes(a, slot)) {
+			dysco_kept_forget(core, i);
+			dysco_attempt_end(core, 0, i);
+		}
+	}
+}
+
+void dysco_attempt_session_over(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+				struct dysco_actions *out)
+{
+	uint32_t index = dysco_cold_at(core, slot)->attempt;
+
+	if (index != DYSCO_NO_ATTEMPT && dysco_attempt_is_anchor(core, index)) {
+		dysco_anchor_session_over(core, now_ns, index, out);
+	}
+}
+
 /* ---- nonces that are over ---- */
 
 void dysco_nonce_over(struct dysco_core *core, uint64_t nonce, bool completed)

@@ -71,6 +71,24 @@ void dysco_ctl_close(struct dysco_core *core, uint64_t now_ns, uint32_t slot, ui
 	}
 }
 
+bool dysco_ctl_gives_way(struct dysco_core *core, uint32_t *slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, *slot);
+
+	if (*slot == DYSCO_NO_SLOT ||
+	    (leg->role != DYSCO_ROLE_CONTROL && leg->mode != DYSCO_MODE_PUNT)) {
+		return true;
+	}
+	if (dysco_cold_at(core, *slot)->attempt != DYSCO_NO_ATTEMPT) {
+		return false;
+	}
+	if (leg->role == DYSCO_ROLE_CONTROL) {
+		dysco_leg_free(core, *slot);
+		*slot = DYSCO_NO_SLOT;
+	}
+	return true;
+}
+
 /* ---- sending ---- */
 
 /* Flags and number of the next segment. */

@@ -187,6 +187,11 @@ void dysco_leave_box(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 
 /* ---- reconfiguration, as the other files see it (core/reconfig.h) ---- */
 struct dysco_attempt_name dysco_attempt_name_of(const struct dysco_core *core, uint32_t index);
+/* A leg is gone for good: attempts that pass through its host have ended there. */
+void dysco_attempt_leg_gone(struct dysco_core *core, uint32_t slot);
+/* The session of this leg is being reset. */
+void dysco_attempt_session_over(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+				struct dysco_actions *out);
 bool dysco_attempt_due_at(const struct dysco_core *core, uint64_t now_ns, uint32_t index);
 
 #endif

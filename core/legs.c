@@ -114,6 +114,7 @@ void dysco_leg_free(struct dysco_core *core, uint32_t slot)
 	if (leg->partner != DYSCO_NO_SLOT) {
 		dysco_leg_at(core, leg->partner)->partner = DYSCO_NO_SLOT;
 	}
+	dysco_attempt_leg_gone(core, slot);
 	set_mode(leg, DYSCO_MODE_DEAD);
 	dysco_leg_unbind(core, slot, DYSCO_OUT);
 	dysco_leg_unbind(core, slot, DYSCO_IN);

@@ -82,6 +82,15 @@ static void forward_lock(struct dysco_core *core, struct dysco_actions *out, uin
 
 /* ---- the request that waits ---- */
 
+void dysco_kept_forget(struct dysco_core *core, uint32_t kept)
+{
+	for (uint32_t i = 1; i < core->table->n_attempts; i++) {
+		if (dysco_attempt_at(core, i)->kept == kept) {
+			dysco_attempt_at(core, i)->kept = DYSCO_NO_ATTEMPT;
+		}
+	}
+}
+
 void dysco_kept_refuse(struct dysco_core *core, struct dysco_actions *out, uint64_t now_ns,
 		       uint32_t kept, enum dysco_nack reason)
 {
@@ -339,11 +348,7 @@ void dysco_kept_mail(struct dysco_core *core, const struct dysco_mail *mail, uin
 	if (mail->type != DYSCO_MSG_CANCEL) {
 		return;
 	}
-	for (uint32_t i = 1; i < core->table->n_attempts; i++) {
-		if (dysco_attempt_at(core, i)->kept == index) {
-			dysco_attempt_at(core, i)->kept = DYSCO_NO_ATTEMPT;
-		}
-	}
+	dysco_kept_forget(core, index);
 	dysco_nonce_over(core, mail->msg.attempt.nonce, false);
 	dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
 	dysco_attempt_end(core, mail->w->now_ns, index);
@@ -360,11 +365,7 @@ void dysco_lease_over(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 	uint32_t kept = a->kept;
 
 	if (a->role == DYSCO_PART_KEPT) {
-		for (uint32_t i = 1; i < core->table->n_attempts; i++) {
-			if (dysco_attempt_at(core, i)->kept == index) {
-				dysco_attempt_at(core, i)->kept = DYSCO_NO_ATTEMPT;
-			}
-		}
+		dysco_kept_forget(core, index);
 		dysco_kept_refuse(core, out, now_ns, index, DYSCO_NACK_EXPIRED);
 		return;
 	}

@@ -67,6 +67,11 @@ void dysco_ctl_segment_arrived(struct dysco_core *core, struct dysco_work *w, ui
 /* The leg of this session at a host: of the message's subsession, or any. */
 uint32_t dysco_leg_of_session(const struct dysco_core *core, uint16_t host,
 			      const struct dysco_msg_control *msg);
+/*
+ * A SYN of another session has the five-tuple of this leg. true: it may have it (a
+ * control session that only lingers is gone, *slot none); false: an attempt needs it.
+ */
+bool dysco_ctl_gives_way(struct dysco_core *core, uint32_t *slot);
 /* As a control segment on a leg of the new path. */
 void dysco_ctl_along(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 		     enum dysco_message_type type, const struct dysco_msg_control *msg);
@@ -76,6 +81,8 @@ void dysco_ctl_along(struct dysco_core *core, struct dysco_actions *out, uint32_
 void dysco_lock_requested(struct dysco_core *core, const struct dysco_mail *mail);
 void dysco_between_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
 void dysco_kept_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+/* Nobody has it waiting any more. */
+void dysco_kept_forget(struct dysco_core *core, uint32_t kept);
 /* The request that waits for this one is looked at again. */
 void dysco_kept_resume(struct dysco_core *core, struct dysco_work *w, uint32_t kept);
 void dysco_kept_refuse(struct dysco_core *core, struct dysco_actions *out, uint64_t now_ns,
@@ -109,6 +116,9 @@ void dysco_anchor_packet(struct dysco_core *core, struct dysco_work *w, uint32_t
 			 uint32_t index);
 void dysco_anchor_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		      struct dysco_actions *out);
+/* The session of this anchor is being reset: its attempt ends first. */
+void dysco_anchor_session_over(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			       struct dysco_actions *out);
 /* L: sends LOCK, again or for the first time. */
 void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
 void dysco_anchor_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,

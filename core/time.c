@@ -129,8 +129,11 @@ bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		return false;
 	}
 	pair = pair_of(core, slot, now_ns);
-	if (pair.over) {
+	if (pair.over || dysco_leg_at(core, slot)->role == DYSCO_ROLE_CONTROL) {
 		return false;
+	}
+	for (int i = 0; i < 2 && pair.slot[i] != DYSCO_NO_SLOT; i++) {
+		dysco_attempt_session_over(core, now_ns, pair.slot[i], out);
 	}
 	reset_pair(core, now_ns, &pair, out);
 	dysco_count(core, DYSCO_COUNTER_KILLED);

@@ -188,8 +188,53 @@ static struct dysco_tuple tuple_of(uint8_t ends, uint8_t ports, bool ip6)
 	return t;
 }
 
+/* A small one, or that of an attempt under way. */
+static uint64_t nonce_of(const struct world *w, uint8_t byte)
+{
+	return (byte & 0x80) ? w->sim.attempts[1 + byte % (DYSCO_SIM_ATTEMPTS - 1)].nonce
+			     : (uint64_t)(byte & 7);
+}
+
+static struct dysco_attempt_name attempt_of(const struct world *w, struct program *program,
+					    bool ip6)
+{
+	uint8_t anchors = next(program), flags = next(program);
+	struct dysco_attempt_name name = {.nonce = nonce_of(w, next(program)),
+					  .left = addr_of(1 + (anchors & 3), ip6),
+					  .right = addr_of(1 + (anchors >> 2 & 3), ip6),
+					  .kind = (anchors >> 4) % 3,
+					  .reason = (uint8_t)(flags >> 2) % DYSCO_NACK_COUNT,
+					  .flags = flags & 3};
+
+	return name;
+}
+
+static struct dysco_address_list path_of(uint8_t list, bool ip6)
+{
+	struct dysco_address_list path = {.count = 1 + (list & 1)};
+
+	path.hops[0].addr = addr_of(1 + (list >> 1 & 3), ip6);
+	path.hops[1].addr = addr_of(1 + (list >> 3 & 3), ip6);
+	return path;
+}
+
+static size_t reconfiguration(uint8_t *out, const struct world *w, struct program *program,
+			      bool ip6, struct dysco_header hdr, const struct dysco_key *key)
+{
+	uint8_t type = next(program), ports = next(program);
+	struct dysco_msg_control msg = {.attempt = attempt_of(w, program, ip6),
+					.subsession = tuple_of(ports, next(program), ip6),
+					.list = path_of(next(program), ip6)};
+
+	hdr.type = (uint8_t)(DYSCO_MSG_LOCK + type % (DYSCO_MSG_TYPES - DYSCO_MSG_LOCK));
+	msg.id.b[0] = next(program) & 3;
+	msg.numbers =
+	    (struct dysco_numbers){next(program), next(program), next(program), next(program)};
+	return dysco_message_write_control(out, &hdr, &msg, key);
+}
+
 /* ends, ports, id and list; the session's family is the packet's unless bit 7 of `ends` is set */
-static size_t syn_message(uint8_t *out, struct program *program, bool ip6,
+static size_t syn_message(uint8_t *out, const struct world *w, struct program *program, bool ip6,
 			  const struct dysco_header *hdr, const struct dysco_key *key)
 {
 	struct dysco_msg_syn msg = {0};
@@ -203,6 +248,9 @@ static size_t syn_message(uint8_t *out, struct program *program, bool ip6,
 	msg.list.next = (list >> 2 & 3) % msg.list.count;
 	for (uint8_t i = 0; i < msg.list.count; i++) {
 		msg.list.hops[i].addr = addr_of(1 + (list >> 4 & 3) + (i == msg.list.next), ip6);
+	}
+	if (list & 0x40) {
+		msg.attempt = attempt_of(w, program, ip6);
 	}
 	return dysco_message_write_syn(out, hdr, &msg, key);
 }
@@ -218,7 +266,8 @@ static size_t control_message(uint8_t *out, struct program *program, uint8_t kin
 }
 
 /* A message, perhaps with one byte bent, perhaps with data behind it. */
-static size_t payload_of(uint8_t *out, struct program *program, uint8_t kind, bool ip6)
+static size_t payload_of(uint8_t *out, const struct world *w, struct program *program, uint8_t kind,
+			 bool ip6)
 {
 	static const struct dysco_key key = {.id = 7};
 	struct dysco_header hdr = {.sender = 1 + (kind >> 6 & 1)};
@@ -229,8 +278,13 @@ static size_t payload_of(uint8_t *out, struct program *program, uint8_t kind, bo
 		return 0;
 	}
 	hdr.counter = next(program);
-	n = (kind & 2) ? control_message(out, program, kind >> 6, &hdr, sign)
-		       : syn_message(out, program, ip6, &hdr, sign);
+	if (!(kind & 2)) {
+		n = syn_message(out, w, program, ip6, &hdr, sign);
+	} else if (kind & 0x80) {
+		n = reconfiguration(out, w, program, ip6, hdr, sign);
+	} else {
+		n = control_message(out, program, kind >> 6, &hdr, sign);
+	}
 	if (kind & 4) {
 		size_t at = next(program) % n;
 
@@ -240,7 +294,7 @@ static size_t payload_of(uint8_t *out, struct program *program, uint8_t kind, bo
 	return (kind & 0x10) ? n + 16 : n;
 }
 
-/* kind: bit 0 message, 1 control, 2 bent, 3 signed, 4 data behind, 5 IPv6 */
+/* kind: bit 0 message, 1 control, 2 bent, 3 signed, 4 data behind, 5 IPv6, 7 reconfiguration */
 static void made_packet(struct world *w, struct program *program)
 {
 	uint8_t data[1500], payload[DYSCO_MESSAGE_MAX + 16];
@@ -251,7 +305,7 @@ static void made_packet(struct world *w, struct program *program)
 	uint8_t flags = next(program);
 	uint32_t seq = next(program), ack = next(program);
 	uint32_t tag = (uint32_t)(where >> 4) << 12 | (uint32_t)(ends >> 6) << 4;
-	size_t n = payload_of(payload, program, kind, kind & 0x20);
+	size_t n = payload_of(payload, w, program, kind, kind & 0x20);
 	size_t bytes = dysco_edit_make_segment(data, sizeof(data), &tuple, seq, ack, flags, 1000,
 					       (where & 2) ? DYSCO_EXID_MARK : 0, payload, n);
 	struct dysco_packet p;
@@ -303,6 +357,50 @@ static void pass_time(struct world *w, uint64_t seconds)
 	}
 }
 
+static void adopt(struct world *w, struct program *program)
+{
+	struct dysco_syn_options options = {1460, DYSCO_NO_WSCALE, DYSCO_SYN_NOTED};
+	struct dysco_late late = {.host = HOST, .attachment = 1, .options = {options, options}};
+	uint8_t ends = next(program);
+
+	late.initiator = ends & 0x40;
+	late.tuple = tuple_of(ends, next(program), ends & 0x20);
+	dysco_core_adopt(&w->core, w->now_ns, &late);
+	w->out.count = 0;
+}
+
+/* What an agent is told to do with the chain of a living session. */
+static void reconfigure(struct world *w, struct program *program)
+{
+	struct dysco_offsets delta = {1, 2, 3, 4};
+	uint8_t what = next(program), slot = next(program) % LEGS;
+	struct dysco_address_list path = path_of(next(program), what & 0x20);
+
+	w->out.count = 0;
+	w->sound = true;
+	switch (what & 7) {
+	case 0:
+		dysco_core_attempt_cancel(&w->core, w->now_ns, slot, &w->out);
+		break;
+	case 1:
+		dysco_core_freeze(&w->core, slot, &delta, what & 0x40);
+		break;
+	case 2:
+		dysco_core_trigger(&w->core, w->now_ns, slot, &path, &w->out);
+		break;
+	case 3:
+		adopt(w, program);
+		break;
+	case 4:
+	case 5:
+		dysco_core_attempt_due(&w->core, w->now_ns, slot, &w->out);
+		break;
+	default:
+		dysco_core_reconfigure(&w->core, w->now_ns, slot, (what >> 6) % 3, &path, &w->out);
+		break;
+	}
+}
+
 static void step(struct world *w, struct program *program)
 {
 	uint8_t op = next(program);
@@ -324,6 +422,9 @@ static void step(struct world *w, struct program *program)
 		break;
 	case 4:
 		start(w);
+		break;
+	case 5:
+		reconfigure(w, program);
 		break;
 	case 6:
 		made_error(w, program);

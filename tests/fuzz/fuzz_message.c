@@ -23,6 +23,7 @@ union message {
 	struct dysco_msg_syn syn;
 	struct dysco_msg_trace trace;
 	struct dysco_msg_trace_reply reply;
+	struct dysco_msg_control control;
 };
 
 static void read_message(union message *msg, uint8_t type, const uint8_t *payload)
@@ -39,7 +40,9 @@ static void read_message(union message *msg, uint8_t type, const uint8_t *payloa
 		dysco_message_read_trace_reply(&msg->reply, payload);
 		break;
 	default:
-		abort();
+		demand(dysco_message_is_control(type));
+		dysco_message_read_control(&msg->control, payload);
+		break;
 	}
 }
 
@@ -50,8 +53,10 @@ static size_t write_message(uint8_t *out, const struct dysco_header *hdr, const 
 		return dysco_message_write_syn(out, hdr, &msg->syn, &key);
 	case DYSCO_MSG_TRACE:
 		return dysco_message_write_trace(out, hdr, &msg->trace, &key);
-	default:
+	case DYSCO_MSG_TRACE_REPLY:
 		return dysco_message_write_trace_reply(out, hdr, &msg->reply, &key);
+	default:
+		return dysco_message_write_control(out, hdr, &msg->control, &key);
 	}
 }
 
