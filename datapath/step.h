@@ -73,7 +73,8 @@ DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const str
 	}
 	seen |= DYSCO_SEEN_ANY;
 	if (p->flags & DYSCO_TCP_ACK) {
-		/* A window belongs to its acknowledgement: one that was overtaken counts no more. */
+		/* A window belongs to its acknowledgement: one that was overtaken counts no more.
+		 */
 		if (fresh || !(seen & DYSCO_SEEN_ACK) || !dysco_seq_after(run->ack, p->ack)) {
 			run->ack = p->ack;
 			run->window = p->window;
@@ -224,6 +225,12 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 		    !(p->flags & (DYSCO_TCP_SYN | DYSCO_TCP_RST)) &&
 		    !(leg->run[DYSCO_OUT].seen & DYSCO_SEEN_SYNACK)) {
 			return DYSCO_VERDICT_PUNT;
+		}
+		/* Of the handshake of a new path, late: the host knows nothing of it. */
+		if ((leg->flags & DYSCO_LEG_OFFSETS) && (p->flags & DYSCO_TCP_SYN) &&
+		    direction == DYSCO_IN) {
+			*reason = DYSCO_REASON_LATE;
+			return DYSCO_VERDICT_DROP;
 		}
 		/* Sent on a path that is no more (docs/protocol.md 12.6). */
 		if ((leg->flags & DYSCO_LEG_FLOOR) && direction == DYSCO_OUT &&
