@@ -308,8 +308,9 @@ static void draw_path(struct sim_world *w, struct sim_wish *wish)
 		}
 		if (!taken) {
 			wish->path[wish->n_path++] = node;
-			wish->must_fail |= w->nodes[node].box != SIM_BOX_FORWARD &&
-					   w->nodes[node].box != SIM_BOX_STRICT;
+			wish->must_fail |= w->nodes[node].box == SIM_BOX_DROP_SYN ||
+					   w->nodes[node].box == SIM_BOX_REFUSE ||
+					   w->nodes[node].box == SIM_BOX_DELTA;
 		}
 	}
 }
@@ -362,6 +363,11 @@ static bool is_open(const struct sim_world *w, const struct sim_flow *flow)
 		}
 	}
 	return flow->chained && flow->after == SIM_NONE;
+}
+
+static bool fin_sent(const struct sim_world *w, const struct sim_flow *flow)
+{
+	return w->conns[flow->conn[0]].fin_sent || w->conns[flow->conn[1]].fin_sent;
 }
 
 static void draw_anchors(struct sim_world *w, struct sim_wish *wish)
@@ -483,7 +489,8 @@ void sim_reconfigure(struct sim_world *w)
 	}
 	memset(wish, 0, sizeof(*wish));
 	wish->flow = (uint8_t)sim_random(w, w->n_flows);
-	if (!is_open(w, &w->flows[wish->flow]) || !session_of(w, &w->flows[wish->flow], &id)) {
+	if (!is_open(w, &w->flows[wish->flow]) ||
+	    (fin_sent(w, &w->flows[wish->flow]) && !sim_chance(w, 200)) || !session_of(w, &w->flows[wish->flow], &id)) {
 		return;
 	}
 	draw_anchors(w, wish);

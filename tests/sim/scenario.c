@@ -152,20 +152,28 @@ static void draw_spares(struct sim_world *w, struct sim_plan *plan)
 	static const uint8_t kinds[] = {SIM_BOX_FORWARD, SIM_BOX_FORWARD, SIM_BOX_FORWARD,
 					SIM_BOX_FORWARD, SIM_BOX_FORWARD, SIM_BOX_STRICT,
 					SIM_BOX_STRICT,	 SIM_BOX_STRICT,  SIM_BOX_DELTA,
-					SIM_BOX_DROP_SYN, SIM_BOX_REFUSE};
+					SIM_BOX_NAT,	 SIM_BOX_PORT_NAT, SIM_BOX_DROP_SYN,
+					SIM_BOX_REFUSE};
 
 	for (uint8_t i = 0; i < plan->n_boxes; i++) {
 		uint32_t at = sim_random(w, 100);
 
-		plan->box_kind[i] = at < 60   ? SIM_BOX_FORWARD
-				    : at < 85 ? SIM_BOX_STRICT
-					      : SIM_BOX_DELTA;
+		plan->box_kind[i] = at < 55   ? SIM_BOX_FORWARD
+				    : at < 75 ? SIM_BOX_STRICT
+				    : at < 90 ? SIM_BOX_DELTA
+					      : SIM_BOX_NAT;
 	}
+	plan->nat_boxes = true; /* SYNs leave room for a tag */
 	plan->spare = pick(w, 2, 5);
 	for (uint8_t i = 0; i < plan->spare; i++) {
 		plan->box_kind[plan->n_boxes++] = kinds[sim_random(w, sizeof(kinds))];
 	}
 	plan->crashes = sim_chance(w, 150);
+	if (sim_chance(w, 200)) {
+		plan->gateway = true;
+		plan->clients = pick(w, 2, 3);
+		sim_has(w, SIM_HAS_GATEWAY);
+	}
 	w->calm_ns += 3 * SIM_S;
 	sim_has(w, SIM_HAS_RECONF);
 }
@@ -185,6 +193,7 @@ static void draw_plan(struct sim_world *w, struct sim_plan *plan)
 	if (plan->theme == SIM_THEME_RECONF) {
 		draw_spares(w, plan);
 	}
+	plan->gateway = plan->gateway || plan->theme == SIM_THEME_GATEWAY;
 	plan->open = plan->theme == SIM_THEME_OPEN_DEAD ||
 		     ((plan->theme == SIM_THEME_NOTHING || plan->theme == SIM_THEME_CRASH ||
 		       plan->theme == SIM_THEME_NO_AGENT) &&
@@ -265,7 +274,7 @@ static void draw_talker(struct sim_world *w, struct sim_app *app, bool real)
 	}
 	app->step = 1 + app->total / writes;
 	app->burst = app->step < app->total ? app->step : app->total;
-	app->pause_ns = (20 + sim_random(w, 6000) / writes) * SIM_MS;
+	app->pause_ns = (20 + sim_random(w, 8000) / writes) * SIM_MS;
 }
 
 static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct sim_flow *flow)
@@ -442,11 +451,20 @@ static void draw_reconfigurations(struct sim_world *w, const struct sim_plan *pl
 
 	for (uint8_t i = 0; i < n; i++) {
 		if (i == 0 || !sim_chance(w, 300)) {
-			at_ns = sim_random(w, 6000) * SIM_MS;
+			at_ns = (150 + sim_random(w, 4500)) * SIM_MS;
 		}
 		sim_at(w, at_ns, SIM_EV_RECONFIGURE, 0);
 		if (sim_chance(w, 100)) {
 			sim_at(w, at_ns + sim_random(w, 400) * SIM_MS, SIM_EV_CANCEL, 0);
+		}
+	}
+	if (sim_chance(w, 50)) {
+		w->agents_reset = true;
+		sim_has(w, SIM_HAS_KILL);
+		sim_at(w, sim_random(w, 5000) * SIM_MS, SIM_EV_KILL,
+		       (uint16_t)sim_random(w, w->n_flows));
+		for (uint8_t i = 0; i < w->n_flows; i++) {
+			w->flows[i].must = SIM_MAY_FAIL;
 		}
 	}
 	if (plan->crashes) {

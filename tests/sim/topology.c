@@ -42,7 +42,7 @@ static void lay_out_ends(struct sim_world *w, const struct sim_plan *plan)
 
 	for (uint8_t i = 0; i < plan->clients; i++) {
 		node_new(w, SIM_ENDPOINT);
-		if (plan->theme == SIM_THEME_GATEWAY && i > 0) {
+		if (plan->gateway && i > 0) {
 			w->nodes[i].host = w->nodes[0].host;
 		} else {
 			host_new(w, i);
