@@ -57,6 +57,8 @@ struct dysco_waiting {
 	void *client;
 	uint32_t attempt, slot; /* the left anchor's old leg */
 	uint64_t nonce, asked_ns;
+	uint64_t done_ns;   /* the new path is the path; what is left is to release the old one */
+	uint32_t done_slot; /* leg on it */
 };
 
 struct dysco_agent {
@@ -74,6 +76,7 @@ struct dysco_agent {
 	struct dysco_attached attached[DYSCO_ATTACHMENTS_MAX];
 	struct dysco_trace *traces[DYSCO_TRACES_MAX];
 	struct dysco_waiting waiting[DYSCO_WAITING_MAX];
+	uint32_t n_done;	       /* of them, those with done_ns */
 	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
 	uint64_t ports_looked_up_ns, attachments_checked_ns, ids_pruned_ns;
 	bool state_changed; /* run-time changes to be stored; the storing side clears it */
@@ -148,6 +151,8 @@ int dysco_reconfig_start(struct dysco_agent *agent, void *client, const struct d
 			 struct dysco_conf_error *error);
 /* DYSCO_EVENT_RECONFIGURED or DYSCO_EVENT_RECONFIG_FAILED. */
 void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *action);
+/* After anything the core did: answers those whose attempts are over. */
+void dysco_reconfig_answer(struct dysco_agent *agent);
 void dysco_reconfig_expire(struct dysco_agent *agent, uint64_t now_ns);
 void dysco_reconfig_forget(struct dysco_agent *agent, const void *client);
 

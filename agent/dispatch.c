@@ -109,7 +109,13 @@ static json_t *do_session_trace(struct request *r)
 	uint32_t n =
 	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
 
-	if (n > 0 && dysco_trace_start(r->agent, r->client, dysco_passage_main(&passages[0]),
+	uint32_t from = 0;
+
+	/* The first host of the chain knows most of it. */
+	for (uint32_t i = 0; i < n; i++) {
+		from = passages[i].left == DYSCO_NO_SLOT ? i : from;
+	}
+	if (n > 0 && dysco_trace_start(r->agent, r->client, dysco_passage_main(&passages[from]),
 				       &r->error) == 0) {
 		r->kind = DYSCO_ANSWER_LATER;
 	}

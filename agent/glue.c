@@ -81,6 +81,7 @@ static void packet_received(struct dysco_agent *agent, struct dysco_punt *punt)
 	}
 	dysco_agent_perform(agent, punt);
 	agent->last_input.data = NULL;
+	dysco_reconfig_answer(agent);
 }
 
 bool dysco_agent_receive(struct dysco_agent *agent, uint32_t budget)
@@ -141,6 +142,7 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 		dysco_agent_perform(agent, NULL);
 	}
 	dysco_trace_expire(agent, now_ns);
+	dysco_reconfig_answer(agent);
 	dysco_reconfig_expire(agent, now_ns);
 	if (now_ns - agent->ports_looked_up_ns >= PORTS_INTERVAL_NS) {
 		agent->ports_looked_up_ns = now_ns;

@@ -248,9 +248,9 @@ static int refused(const struct dysco_actions *actions, struct dysco_conf_error 
 			       nack_text(reason));
 }
 
-static json_t *success(const struct dysco_agent *agent, const struct dysco_waiting *w,
-		       uint32_t slot)
+static json_t *success(const struct dysco_agent *agent, const struct dysco_waiting *w)
 {
+	uint32_t slot = w->done_slot;
 	const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
 	struct dysco_passage passage = {.left = agent->core.table->legs[slot].partner,
 					.right = slot};
@@ -258,8 +258,7 @@ static json_t *success(const struct dysco_agent *agent, const struct dysco_waiti
 
 	json_object_set_new(o, "id", dysco_json_id(&cold->id));
 	json_object_set_new(o, "session", dysco_json_tuple(&cold->session));
-	json_object_set_new(o, "took_us",
-			    json_real((double)(dysco_now_ns() - w->asked_ns) / 1000.0));
+	json_object_set_new(o, "took_us", json_real((double)(w->done_ns - w->asked_ns) / 1000.0));
 	json_object_set_new(o, "chain", dysco_show_chain(agent, &passage));
 	return o;
 }
@@ -273,11 +272,17 @@ static json_t *failure(const char *what, const char *why)
 	return dysco_error_json(&error);
 }
 
+static void forget(struct dysco_agent *agent, struct dysco_waiting *w)
+{
+	agent->n_done -= w->done_ns != 0;
+	memset(w, 0, sizeof(*w));
+}
+
 static void answer(struct dysco_agent *agent, struct dysco_waiting *w, json_t *json)
 {
 	void *client = w->client;
 
-	memset(w, 0, sizeof(*w));
+	forget(agent, w);
 	agent->hooks.answer(agent->hooks.context, client, json);
 }
 
@@ -353,7 +358,21 @@ void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *
 			answer(agent, w,
 			       failure(nack_name(action->reason), nack_text(action->reason)));
 		} else {
-			answer(agent, w, success(agent, w, action->slot));
+			agent->n_done += w->done_ns == 0;
+			w->done_ns = dysco_now_ns();
+			w->done_slot = action->slot;
+		}
+	}
+}
+
+/* The next change may be asked for at once: the locks must be open then. */
+void dysco_reconfig_answer(struct dysco_agent *agent)
+{
+	for (int i = 0; agent->n_done > 0 && i < DYSCO_WAITING_MAX; i++) {
+		struct dysco_waiting *w = &agent->waiting[i];
+
+		if (w->done_ns && agent->core.table->attempts[w->attempt].nonce != w->nonce) {
+			answer(agent, w, success(agent, w));
 		}
 	}
 }
@@ -364,7 +383,9 @@ void dysco_reconfig_expire(struct dysco_agent *agent, uint64_t now_ns)
 		struct dysco_waiting *w = &agent->waiting[i];
 
 		if (w->client && now_ns - w->asked_ns >= WAIT_NS && now_ns > w->asked_ns) {
-			answer(agent, w, failure("timeout", "it is still under way"));
+			answer(agent, w,
+			       w->done_ns ? success(agent, w)
+					  : failure("timeout", "it is still under way"));
 		}
 	}
 }
@@ -373,7 +394,7 @@ void dysco_reconfig_forget(struct dysco_agent *agent, const void *client)
 {
 	for (int i = 0; i < DYSCO_WAITING_MAX; i++) {
 		if (agent->waiting[i].client == client) {
-			memset(&agent->waiting[i], 0, sizeof(agent->waiting[i]));
+			forget(agent, &agent->waiting[i]);
 		}
 	}
 }
