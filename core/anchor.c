@@ -466,6 +466,17 @@ static void peer_done(struct dysco_core *core, const struct dysco_mail *mail, ui
 	progress(core, mail->w, index);
 }
 
+/* By both paths: agents on either have opened their locks then. */
+static void left_released(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	a->released |= mail->new_path ? 2 : 1;
+	if (a->state == DYSCO_ATTEMPT_RELEASING && a->released == 3) {
+		end_completed(core, mail->w->now_ns, index, mail->w->out);
+	}
+}
+
 void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
@@ -493,9 +504,7 @@ void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uin
 		peer_done(core, mail, index);
 		break;
 	case DYSCO_MSG_RELEASED:
-		if (a->state == DYSCO_ATTEMPT_RELEASING) {
-			end_completed(core, mail->w->now_ns, index, mail->w->out);
-		}
+		left_released(core, mail, index);
 		break;
 	default:
 		break;
@@ -601,7 +610,7 @@ static void right_release(struct dysco_core *core, const struct dysco_mail *mail
 		finish(core, mail->w, index);
 	}
 	if (a->state == DYSCO_ATTEMPT_FREED) {
-		tell_plain(core, mail->w->out, index, DYSCO_MSG_RELEASED, 0, false);
+		dysco_reply(core, mail, DYSCO_MSG_RELEASED, DYSCO_NACK_NONE, 0);
 		end_completed(core, mail->w->now_ns, index, mail->w->out);
 	}
 }

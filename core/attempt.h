@@ -67,7 +67,8 @@ struct dysco_attempt {
 	uint32_t fixed_cut;	       /* recovery: what the other end has acknowledged */
 	uint32_t peer_ts;	       /* TSval of the peer's SYN or SYN-ACK there */
 	uint8_t cut_made;	       /* own cut stands: two paths, or CANCELLING after it */
-	uint8_t zero[3];
+	uint8_t released; /* L, RELEASED has come: 1 by the old path, 2 by the new one */
+	uint8_t zero[2];
 	struct dysco_offsets locked; /* R: of its old leg, as LOCKED says them */
 	struct dysco_numbers asked;  /* of LOCK as it came here, for a repeated one */
 	uint64_t next_ns;	     /* when to repeat or give up */

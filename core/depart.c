@@ -18,7 +18,7 @@ static void send_syn(struct dysco_core *core, struct dysco_work *w, uint32_t slo
 				    .session = cold->session,
 				    .subsession = leg->wire_tuple,
 				    .list = cold->list,
-				    .attempt = dysco_attempt_name_of(core, cold->attempt)};
+				    .attempt = dysco_new_path_name(core, slot)};
 	struct dysco_header hdr = {.type = DYSCO_MSG_SYN};
 	const struct dysco_key *key = dysco_sign(core, &hdr);
 	uint8_t message[DYSCO_MESSAGE_MAX];

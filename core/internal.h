@@ -187,6 +187,8 @@ void dysco_leave_box(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 
 /* ---- reconfiguration, as the other files see it (core/reconfig.h) ---- */
 struct dysco_attempt_name dysco_attempt_name_of(const struct dysco_core *core, uint32_t index);
+/* Of the attempt that made this RIGHT leg, if one did: what its SYNs carry on. */
+struct dysco_attempt_name dysco_new_path_name(const struct dysco_core *core, uint32_t slot);
 /* A leg is gone for good: attempts that pass through its host have ended there. */
 void dysco_attempt_leg_gone(struct dysco_core *core, uint32_t slot);
 /* The session of this leg is being reset. */

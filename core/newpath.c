@@ -301,22 +301,28 @@ bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
 		}
 		return true;
 	}
-	if (fate == DYSCO_NONCE_COMPLETED ||
-	    (slot != DYSCO_NO_SLOT && dysco_leg_at(core, slot)->mode == DYSCO_MODE_DEAD &&
-	     memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0)) {
+	if (role == DYSCO_PART_INSERTED && slot == dysco_attempt_at(core, index)->left_slot) {
+		return false; /* once more: delivered again like any SYN */
+	}
+	if (fate == DYSCO_NONCE_COMPLETED || slot != DYSCO_NO_SLOT) {
 		old_syn(core, w);
 		return true;
 	}
-	if (role == DYSCO_PART_INSERTED) {
-		return false; /* once more: delivered again like any SYN */
-	}
-	if (index != DYSCO_NO_ATTEMPT || slot != DYSCO_NO_SLOT ||
-	    msg->list.next + 1 == msg->list.count || fate != DYSCO_NONCE_UNKNOWN ||
-	    !has_room(core) || has_session(core, w->in->host, msg)) {
+	if (index != DYSCO_NO_ATTEMPT || msg->list.next + 1 == msg->list.count ||
+	    fate != DYSCO_NONCE_UNKNOWN || !has_room(core) || has_session(core, w->in->host, msg)) {
 		refuse_syn(core, w);
 		return true;
 	}
 	return false;
+}
+
+struct dysco_attempt_name dysco_new_path_name(const struct dysco_core *core, uint32_t slot)
+{
+	uint32_t index = dysco_cold_at(core, slot)->attempt;
+	bool made =
+	    index != DYSCO_NO_ATTEMPT && dysco_attempt_at(core, index)->role == DYSCO_PART_INSERTED;
+
+	return dysco_attempt_name_of(core, made ? index : DYSCO_NO_ATTEMPT);
 }
 
 void dysco_new_path_joined(struct dysco_core *core, struct dysco_work *w,

@@ -293,6 +293,15 @@ static void inserted_mail(struct dysco_core *core, const struct dysco_mail *mail
 	}
 }
 
+/* Is this host one of the anchors? Then the message ends here. */
+static bool names_host(const struct dysco_core *core, const struct dysco_mail *mail)
+{
+	const struct dysco_host *host = dysco_setup_host(core->setup, mail->host);
+
+	return host && (dysco_host_has(host, &mail->msg.attempt.left) ||
+			dysco_host_has(host, &mail->msg.attempt.right));
+}
+
 void dysco_mail_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 {
 	uint32_t index = dysco_attempt_find(core, mail->host, mail->msg.attempt.nonce);
@@ -319,7 +328,7 @@ void dysco_mail_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 		break;
 	default:
 		/* A box whose lock is open already still passes on what goes along the new path. */
-		if (mail->new_path && via->partner != DYSCO_NO_SLOT &&
+		if (mail->new_path && via->partner != DYSCO_NO_SLOT && !names_host(core, mail) &&
 		    dysco_cold_at(core, mail->via)->attempt == DYSCO_NO_ATTEMPT) {
 			dysco_ctl_along(core, mail->w->out, via->partner,
 					(enum dysco_message_type)mail->type, &mail->msg);

@@ -68,6 +68,10 @@ static void reset_wire(struct dysco_core *core, struct dysco_actions *out, uint3
 	}
 }
 
+/*
+ * The host expects what it acknowledged last, or, when it delays that (RFC 9293
+ * 3.8.6.3), what has come in since: it gets both; the wrong one has no effect.
+ */
 static void reset_host(struct dysco_core *core, struct dysco_actions *out, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
@@ -75,9 +79,14 @@ static void reset_host(struct dysco_core *core, struct dysco_actions *out, uint3
 	uint32_t seq = (sent->seen & DYSCO_SEEN_ACK) ? sent->ack : got->seq_end;
 	uint32_t ack = (got->seen & DYSCO_SEEN_ACK) ? got->ack : sent->seq_end;
 
-	if (leg->mode == DYSCO_MODE_FAST) {
+	if (leg->mode != DYSCO_MODE_FAST) {
+		return;
+	}
+	dysco_emit_segment(core, out, DYSCO_ACT_DELIVER, slot, DYSCO_TCP_RST | DYSCO_TCP_ACK, seq,
+			   ack, 0, NULL, 0);
+	if ((got->seen & DYSCO_SEEN_ANY) && dysco_seq_after(got->seq_end, seq)) {
 		dysco_emit_segment(core, out, DYSCO_ACT_DELIVER, slot,
-				   DYSCO_TCP_RST | DYSCO_TCP_ACK, seq, ack, 0, NULL, 0);
+				   DYSCO_TCP_RST | DYSCO_TCP_ACK, got->seq_end, ack, 0, NULL, 0);
 	}
 }
 
@@ -329,8 +338,8 @@ static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	}
 }
 
-/* Actions one slot can cause: two resets for each leg of a pair, three events. */
-#define ACTIONS_PER_SLOT 7
+/* Actions one slot can cause: three resets for each leg of a pair, three events. */
+#define ACTIONS_PER_SLOT 9
 
 bool dysco_core_time_passed(struct dysco_core *core, uint64_t now_ns, uint32_t max_slots,
 			    struct dysco_actions *out)
