@@ -147,7 +147,7 @@ inline box(p, s, number, ack, right, span)
 {
 	assert(!AFTER(number + span, box_edge[p * 2 + s]));
 	assert(!AFTER(ack, box_end[p * 2 + 1 - s]));
-	assert(p == OLD || (!AFTER(BASE(1 - s), ack) && !AFTER(BASE(s), number + 1)));
+	assert(p == OLD || (!AFTER(BASE(1 - s), ack) && !AFTER(BASE(s), number + (span == 0))));
 	box_end[p * 2 + s] = MAX(MOD(number + span), box_end[p * 2 + s]);
 	box_edge[p * 2 + 1 - s] = MAX(right, box_edge[p * 2 + 1 - s])
 }
@@ -218,8 +218,8 @@ inline route(e)
 	shown[e] = rd[e] + WINDOW;
 	owe[e] = 0;
 	/* bytes below the cut, of all: j */
-	j = (mode[e] != ONE && AFTER(cut[e], q) -> MOD(cut[e] - q) : 0);
-	want[OLD] = (mode[e] == ONE || (SPAN > 0 && j > 0 && mode[e] != DONE));
+	j = ((mode[e] == CUTTING || mode[e] == TWO) && AFTER(cut[e], q) -> MOD(cut[e] - q) : 0);
+	want[OLD] = (mode[e] == ONE || (SPAN > 0 && j > 0));
 	want[NEW] = (mode[e] == DONE || (mode[e] != ONE && SPAN > j));
 	if
 	:: mode[e] == CUTTING || mode[e] == TWO -> route_ack(e)
@@ -308,6 +308,12 @@ inline host(e)
 	fi
 }
 
+#ifdef LOWERED_LEFT /* hole 14: hosts answer each other's old numbers for ever */
+#define LOWERED(e) false
+#else
+#define LOWERED(e) (mode[e] >= TWO && path == OLD && q == peer[e])
+#endif
+
 /* q, a, w, in host numbers of e, have come on path; they become what the host is given. */
 inline merge(e)
 {
@@ -330,12 +336,16 @@ inline merge(e)
 	w = edge[e];
 	if
 	:: SPAN > 0 && path == OLD && mode[e] != ONE -> owes_old[e] = 1
-	/* an empty one with news is made acceptable; one without is a probe, or needs no answer */
+	/*
+	 * An empty one with news is made acceptable, and so is one that was lowered to
+	 * the cut to enter the old path; one below without news is a probe and is to be answered.
+	 */
 #ifdef PROBES_RAISED /* hole 10 */
 	:: SPAN == 0 && mode[e] != ONE -> q = MAX(q, seq_end[e])
 #else
-	:: SPAN == 0 && mode[e] != ONE && news -> q = MAX(q, seq_end[e])
-	:: SPAN == 0 && mode[e] != ONE && !news && path == OLD && AFTER(seq_end[e], q) -> owes_old[e] = 1
+	:: SPAN == 0 && mode[e] != ONE && (news || LOWERED(e)) -> q = MAX(q, seq_end[e])
+	:: SPAN == 0 && mode[e] != ONE && !news && !LOWERED(e) && path == OLD && AFTER(seq_end[e], q) ->
+		owes_old[e] = 1
 #endif
 	:: else
 	fi;
