@@ -263,9 +263,9 @@ static void stray(struct dysco_core *core, const struct dysco_mail *mail)
 		return;
 	}
 	if (mail->type == DYSCO_MSG_LOCK) {
-		if (fate != DYSCO_NONCE_UNKNOWN) {
+		if (fate == DYSCO_NONCE_FAILED) {
 			dysco_reply(core, mail, DYSCO_MSG_NACK, DYSCO_NACK_EXPIRED, 0);
-		} else {
+		} else if (fate == DYSCO_NONCE_UNKNOWN) {
 			dysco_lock_requested(core, mail);
 		}
 		return;
