@@ -109,14 +109,18 @@ static void check_step(struct sim_world *w, uint8_t node, const struct sim_meta 
 static void check_moved(struct sim_world *w, uint8_t node, const struct sim_meta *meta,
 			const struct sim_segment *s)
 {
+	struct dysco_tuple back = dysco_tuple_reverse(&s->tuple);
+	uint8_t to = w->flows[meta->flow].conn[!meta->side];
+	char text[96];
+
 	if (meta->origin != SIM_BY_ENDPOINT || w->flows[meta->flow].disturbed) {
 		return;
 	}
 	check_step(w, node, meta);
-	if (w->nodes[node].kind != SIM_BOX && s->payload_bytes && !is_syn(s) &&
-	    !sim_tcp_knows(w, node, &s->tuple)) {
-		sim_fail(w, "node %u: data of flow %u that its stack does not know", node,
-			 meta->flow);
+	if (w->nodes[node].kind != SIM_BOX && to != SIM_NONE &&
+	    !dysco_tuple_equal(&w->conns[to].tuple, &back)) {
+		sim_fail(w, "node %u: flow %u comes as %s", node, meta->flow,
+			 sim_tuple_text(&s->tuple, text));
 	}
 }
 

@@ -155,7 +155,8 @@ static void completed(struct sim_world *w, struct sim_wish *wish, int side)
 {
 	sim_say(w, "attempt %u completed at anchor %d", (unsigned int)(wish - w->wishes), side);
 	if (wish->must_fail) {
-		sim_fail(w, "attempt %u completed, and cannot have", (unsigned int)(wish - w->wishes));
+		sim_fail(w, "attempt %u completed, and cannot have",
+			 (unsigned int)(wish - w->wishes));
 	}
 	if (wish->fate[!side] == SIM_FATE_OPEN) {
 		way_changes(w, wish);
@@ -446,8 +447,8 @@ static void begin(struct sim_world *w, struct sim_wish *wish, uint32_t slot,
 	uint32_t index = dysco_core_reconfigure(&a->core, w->now_ns, slot, 0, list, &w->actions);
 
 	sim_say(w, "attempt %u: flow %u between nodes %u and %u, %u boxes: %s (%u)",
-		(unsigned int)(wish - w->wishes), wish->flow, wish->left, wish->right,
-		wish->n_path, index ? "begins" : "refused", w->actions.list[0].reason);
+		(unsigned int)(wish - w->wishes), wish->flow, wish->left, wish->right, wish->n_path,
+		index ? "begins" : "refused", w->actions.list[0].reason);
 	if (index == 0) {
 		if (table_hash(a) != before) {
 			sim_fail(w, "a refused reconfiguration has changed the table");
@@ -490,7 +491,8 @@ void sim_reconfigure(struct sim_world *w)
 	memset(wish, 0, sizeof(*wish));
 	wish->flow = (uint8_t)sim_random(w, w->n_flows);
 	if (!is_open(w, &w->flows[wish->flow]) ||
-	    (fin_sent(w, &w->flows[wish->flow]) && !sim_chance(w, 200)) || !session_of(w, &w->flows[wish->flow], &id)) {
+	    (fin_sent(w, &w->flows[wish->flow]) && !sim_chance(w, 200)) ||
+	    !session_of(w, &w->flows[wish->flow], &id)) {
 		return;
 	}
 	draw_anchors(w, wish);

@@ -149,11 +149,10 @@ static void draw_added_hops(struct sim_world *w, struct sim_plan *plan)
 /* Boxes that no chain has at first. */
 static void draw_spares(struct sim_world *w, struct sim_plan *plan)
 {
-	static const uint8_t kinds[] = {SIM_BOX_FORWARD, SIM_BOX_FORWARD, SIM_BOX_FORWARD,
-					SIM_BOX_FORWARD, SIM_BOX_FORWARD, SIM_BOX_STRICT,
-					SIM_BOX_STRICT,	 SIM_BOX_STRICT,  SIM_BOX_DELTA,
-					SIM_BOX_NAT,	 SIM_BOX_PORT_NAT, SIM_BOX_DROP_SYN,
-					SIM_BOX_REFUSE};
+	static const uint8_t kinds[] = {
+	    SIM_BOX_FORWARD,  SIM_BOX_FORWARD,	SIM_BOX_FORWARD, SIM_BOX_FORWARD, SIM_BOX_FORWARD,
+	    SIM_BOX_STRICT,   SIM_BOX_STRICT,	SIM_BOX_STRICT,	 SIM_BOX_DELTA,	  SIM_BOX_NAT,
+	    SIM_BOX_PORT_NAT, SIM_BOX_DROP_SYN, SIM_BOX_REFUSE};
 
 	for (uint8_t i = 0; i < plan->n_boxes; i++) {
 		uint32_t at = sim_random(w, 100);

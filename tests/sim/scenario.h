@@ -52,7 +52,7 @@ struct sim_plan {
 	uint8_t added_at, added_first, added; /* hops that the agent of hop added_at adds */
 	uint16_t legs, ports;
 	struct sim_plan_hop hops[16];
-	uint8_t spare; /* boxes that no policy names, for reconfigurations */
+	uint8_t spare;	       /* boxes that no policy names, for reconfigurations */
 	bool crashes, gateway; /* gateway: all clients behind one host */
 	uint8_t box_kind[SIM_BOXES_MAX];
 };

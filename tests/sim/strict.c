@@ -110,6 +110,7 @@ static void note_segment(struct sim_track_side *from, struct sim_track_side *to,
 	uint32_t end = sim_segment_end(s);
 
 	from->maxwin = max32(from->maxwin, window + (sack - ack));
+	from->shut = from->shut || window == 0;
 	from->end = after(end, from->end) ? end : from->end;
 	if (to->maxwin && after(end, from->maxend)) {
 		to->maxwin += end - from->maxend;
@@ -163,7 +164,7 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	/* Of an earlier connection of the same name the box knows nothing any more. */
 	bool again = w->features >> SIM_HAS_REUSE & 1;
 	bool over = track && (track->reset || track->fins == 3);
-	bool late = w->loss || w->duplicate || w->reorder, old = false;
+	bool late = w->loss || w->duplicate || w->reorder, old = false, shut;
 	struct sim_options o;
 	const char *wrong;
 
@@ -172,7 +173,8 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 		track_begin(w, node, track, s, &o);
 		return true;
 	}
-	if (syn && after(sim_segment_end(s), track->side[reply].end) && !track->side[!reply].maxwin) {
+	if (syn && after(sim_segment_end(s), track->side[reply].end) &&
+	    !track->side[!reply].maxwin) {
 		side_begin(&track->side[reply], s, &o); /* again, with other numbers */
 	}
 	wrong = track ? judge(track, reply, s, &o, again, &old) : "of no connection";
@@ -180,8 +182,10 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 		return true;
 	}
 	sim_say(w, "    box %u: invalid: %s", node, wrong);
-	if (!over && !(old && late) && !(s->flags & (SIM_RST | SIM_SYN)) && packet->meta.flow < w->n_flows &&
-	    !w->flows[packet->meta.flow].disturbed) {
+	/* A window that was shut may have opened unseen, on the old path. */
+	shut = w->moving && track && track->side[!reply].shut;
+	if (!over && !shut && !(old && late) && !(s->flags & (SIM_RST | SIM_SYN)) &&
+	    packet->meta.flow < w->n_flows && !w->flows[packet->meta.flow].disturbed) {
 		sim_fail(w, "box %u: a strict firewall drops a packet %s (flow %u)", node, wrong,
 			 packet->meta.flow);
 	}
@@ -213,7 +217,8 @@ static void shift_options(uint8_t *options, uint16_t bytes, bool ack, const uint
 			add32(options + i + 2, with[1]);
 			add32(options + i + 6, ack ? 0u - against[1] : 0);
 		}
-		for (uint16_t k = 2; options[i] == 5 && k + 4 <= options[i + 1]; k = (uint16_t)(k + 4)) {
+		for (uint16_t k = 2; options[i] == 5 && k + 4 <= options[i + 1];
+		     k = (uint16_t)(k + 4)) {
 			add32(options + i + k, 0u - against[0]);
 		}
 		i = (uint16_t)(i + options[i + 1]);

@@ -239,8 +239,10 @@ static void check_promises(struct sim_world *w, const struct sim_conn *c,
 		sim_fail(w, "flow %u side %u: %u bytes acknowledged that did not arrive", c->flow,
 			 c->side, s->ack + shift - peer->rcv_nxt);
 	}
-	/* A late copy of a new path's handshake has a window that was counted from another number. */
-	if (after(edge + shift, peer->granted) && !(w->from_agent && (w->reorder || w->duplicate))) {
+	/* A late copy of a new path's handshake has a window that was counted from another number.
+	 */
+	if (after(edge + shift, peer->granted) &&
+	    !(w->from_agent && (w->reorder || w->duplicate))) {
 		sim_fail(w, "flow %u side %u: right edge %u beyond what was granted", c->flow,
 			 c->side, edge + shift - peer->granted);
 	}
@@ -588,8 +590,8 @@ static void write_more(const struct sim_world *w, struct sim_conn *c)
 {
 	struct sim_app *app = &c->app;
 
-	app->burst = app->step && app->step < app->total - app->burst ? app->burst + app->step
-								      : app->total;
+	app->burst =
+	    app->step && app->step < app->total - app->burst ? app->burst + app->step : app->total;
 	c->paused = app->burst < app->total;
 	if (c->paused) {
 		c->second_ns = w->now_ns + app->pause_ns;

@@ -178,9 +178,10 @@ struct sim_conn {
 	struct sim_app app;
 	uint32_t iss, snd_una, snd_nxt, snd_max, snd_wnd;
 	uint32_t irs, rcv_nxt, rcv_fin, edge;
-	uint32_t unread;					/* in order, not yet read */
-	uint64_t rto_ns, timer_ns, second_ns, read_ns, keep_ns, delack_ns; /* UINT64_MAX: not armed */
-	uint64_t wake_ns;	  /* the event in the queue that will look at them */
+	uint32_t unread; /* in order, not yet read */
+	uint64_t rto_ns, timer_ns, second_ns, read_ns, keep_ns,
+	    delack_ns;			 /* UINT64_MAX: not armed */
+	uint64_t wake_ns;		 /* the event in the queue that will look at them */
 	struct sim_range held[SIM_HELD]; /* bytes that came out of order, the newest first */
 	uint8_t n_held;
 	/* of connections with real options */
@@ -231,6 +232,7 @@ struct sim_track_side {
 	uint32_t end, maxend, maxwin, maxack;
 	uint8_t scale;
 	bool scales, sack, has_ack;
+	bool shut; /* it has shown a window of 0 */
 };
 struct sim_track {
 	uint8_t node, fins;
@@ -404,7 +406,7 @@ struct sim_world {
 	bool enemy_may_enter; /* not signed: some hostile packets are as good as others */
 	bool from_agent;      /* the segment that an endpoint looks at now */
 	bool crashes;
-	bool moving;	      /* sessions are being reconfigured */
+	bool moving; /* sessions are being reconfigured */
 	uint8_t mutant;
 	uint8_t n_wishes, n_tracks;
 	uint16_t n_steps;
