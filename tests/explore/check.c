@@ -103,7 +103,7 @@ static void check_ack(struct xp *x, uint8_t side, const struct sim_segment *s,
 			peer->rcv_nxt);
 		return;
 	}
-	if (!(s->flags & SIM_RST) && ack + window > peer->granted + x->config->slack) {
+	if (!(s->flags & SIM_RST) && ack + window > peer->granted) {
 		xp_fail(x, "end %u is given the right edge %u, its peer granted %u", side,
 			ack + window, peer->granted);
 		return;
@@ -148,6 +148,8 @@ void xp_check_given(struct xp *x, uint8_t side, const struct sim_segment *s,
 	if (s->flags & SIM_SYN) {
 		if (s->payload_bytes) {
 			xp_fail(x, "end %u is given a SYN with bytes in it", side);
+		} else if (e->state >= XP_TCP_SYN_RCVD && s->seq != e->irs) {
+			xp_fail(x, "end %u is given a SYN that is not its peer's", side);
 		}
 		return;
 	}

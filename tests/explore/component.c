@@ -264,6 +264,8 @@ static struct xp_summary summary_of(const struct xp_host *h)
 			tired = lapses(a) && a->tries >= XP_TRIES_TOLD;
 			s.due |= (uint8_t)((repeats(a) && !tired) << i);
 			s.lapses |= (uint8_t)(lapses(a) << i);
+			s.renews |=
+			    (uint8_t)((a->role == DYSCO_PART_LEFT_ANCHOR && !repeats(a)) << i);
 			s.tired |= (uint8_t)((repeats(a) && tired) << i);
 		}
 	}

@@ -11,7 +11,7 @@
 	{                                                                                          \
 		.units = (n), .closes = XP_STAY_OPEN                                               \
 	}
-#define AGED(n)	  ALL(n), .by_age = true, .slack = 4
+#define AGED(n)	  ALL(n), .by_age = true
 #define ALL(n)	  .loss = (n), .duplicates = (n), .delays = (n), .timers = (n), .total = (n)
 #define NEAR_WRAP .iss = {0xfffffffeu, 0xfffffffcu}
 #define NUMBERS	  .iss = {1000000, 2000000}
@@ -57,7 +57,7 @@ const struct xp_config xp_configs[] = {
      NUMBERS, AGED(3), .script = {REPLACE(0, 1, 2)}},
     {"insert-any", "the same, packets in any order", .hosts = 3, .box = {[2] = XP_BOX_STRICT},
      .app = {{.units = 1, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
-     NUMBERS, ALL(2), .slack = 4, .script = {REPLACE(0, 1, 2)}},
+     NUMBERS, ALL(2), .script = {REPLACE(0, 1, 2)}},
     {"insert-left", "bytes from the left only, more than one segment", .hosts = 3,
      .box = {[2] = XP_BOX_STRICT},
      .app = {{.units = 3, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
@@ -166,6 +166,12 @@ const struct xp_config xp_configs[] = {
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_DELTA},
      .app = {{.units = 1, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(2), .script = {REPLACE(0, 3)}},
+    {"nested", "a box removes its neighbour, then is removed itself", .hosts = 4, .chain = {2, 3},
+     .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT},
+     .app = {{.units = 2, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
+     NUMBERS, AGED(1),
+     .script = {REPLACE(2, 1),
+		{.ask = XP_ASK_REPLACE, .host = 0, .anchor = 1, .path = {0}, .then = true}}},
     {"contend", "the first host and the box ask at once", .hosts = 4, .chain = {2},
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT},
      .app = {{.units = 1, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,

@@ -77,8 +77,7 @@ struct xp_config {
 	bool ts, sack;
 	uint32_t iss[2];
 	struct xp_step script[XP_SCRIPT_MAX];
-	uint8_t slack; /* bytes by which a right edge may be overstated */
-	bool by_age;   /* packets come in the order in which they were sent, but for delays */
+	bool by_age; /* packets come in the order in which they were sent, but for delays */
 	uint8_t loss, duplicates, delays, timers, crashes,
 	    leases;    /* at most, of each disturbance */
 	uint8_t total; /* and of all together, by default */
@@ -214,6 +213,12 @@ struct xp_local { /* a packet on its way between a host's agent and its stack */
 	uint8_t data[SIM_PACKET_BYTES];
 };
 
+/* Events that an attempt meets: messages by their type, and these. */
+enum { XP_EVENT_TIMER = 24, XP_EVENT_LEASE, XP_EVENTS, XP_ROLES = 8, XP_STATES = 24 };
+struct xp_coverage {
+	uint64_t met[XP_ROLES][XP_STATES][XP_EVENTS];
+};
+
 /* Everything of one exploration. */
 struct xp {
 	const struct xp_config *config;
@@ -234,6 +239,7 @@ struct xp {
 	struct xp_trace walked; /* choices of the last walk */
 	char failure[512];
 	uint64_t core_calls;
+	struct xp_coverage *coverage; /* NULL: not wanted */
 };
 
 bool xp_open(struct xp *x, const struct xp_config *config);
@@ -262,9 +268,9 @@ struct xp_summary {
 	uint8_t left;	       /* attempt of which this host is the left anchor, 0: none */
 	uint8_t attempts, due; /* how many; bits: those whose timer repeats something */
 	uint8_t lapses;	       /* bits: those that end with their lease */
-	uint8_t tired; /* bits: those of them that have repeated long enough, or have nothing to */
-	uint8_t box;   /* slot of a box's leg that faces left, 0: none */
-	uint8_t zero[1];
+	uint8_t tired;	/* bits: those of them that have repeated long enough, or have nothing to */
+	uint8_t box;	/* slot of a box's leg that faces left, 0: none */
+	uint8_t renews; /* bits: those whose timer only renews leases */
 };
 const struct xp_summary *xp_summary(const struct xp *x, uint8_t host);
 struct xp_host *xp_host_load(struct xp *x, uint8_t host); /* for writing */
@@ -317,6 +323,11 @@ void xp_check_bytes(struct xp *x, const char *where, const uint8_t *data, uint32
 /* ---- box.c ---- */
 void xp_box_arrived(struct xp *x, uint8_t host, const uint8_t *data, uint32_t bytes);
 bool xp_box_closed(const struct xp_box *box);
+
+/* ---- cover.c ---- */
+void xp_cover(struct xp *x, uint8_t host, const uint8_t *data, uint32_t bytes);
+void xp_cover_timer(struct xp *x, uint8_t host, uint8_t attempt, bool lease);
+void xp_cover_report(const struct xp_coverage *c);
 
 /* ---- trace.c ---- */
 void xp_trace_add(struct xp_trace *t, struct xp_choice c);

@@ -277,6 +277,7 @@ static void through(struct xp *x, uint8_t host, enum dysco_direction direction,
 
 void xp_host_arrived(struct xp *x, uint8_t host, const uint8_t *data, uint32_t bytes)
 {
+	xp_cover(x, host, data, bytes);
 	through(x, host, DYSCO_IN, data, bytes);
 }
 
@@ -326,6 +327,7 @@ void xp_host_due(struct xp *x, uint8_t host, uint8_t attempt, bool lapse)
 {
 	struct xp_host *h = xp_host_load(x, host);
 
+	xp_cover_timer(x, host, attempt, lapse);
 	h->dp.attempts[attempt].lease_ns = lapse ? 0 : UINT64_MAX;
 	dysco_core_attempt_due(&h->core, XP_NOW_NS, attempt, x->actions);
 	self_check(x, h);

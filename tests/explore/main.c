@@ -16,6 +16,7 @@
 struct job {
 	const struct xp_config *config;
 	struct xp_result result;
+	struct xp_coverage coverage;
 	pid_t pid;
 };
 
@@ -71,6 +72,7 @@ static void work(const struct run *run, struct job *job)
 			x->budget[i] = x->budget[i] ? x->total : 0;
 		}
 	}
+	x->coverage = &job->coverage;
 	xp_search(x, &run->limits, &job->result, &trace);
 	if (job->result.failed) {
 		report_failure(x, run, &trace);
@@ -138,6 +140,21 @@ static void run_all(struct run *run)
 	while (running-- > 0) {
 		reap(run);
 	}
+}
+
+static void sum_up_coverage(const struct run *run)
+{
+	static struct xp_coverage all;
+	uint64_t *sum = &all.met[0][0][0];
+
+	for (size_t i = 0; i < run->n_jobs; i++) {
+		const uint64_t *one = &run->jobs[i].coverage.met[0][0][0];
+
+		for (size_t j = 0; j < sizeof(all) / sizeof(*sum); j++) {
+			sum[j] += one[j];
+		}
+	}
+	xp_cover_report(&all);
 }
 
 static int sum_up(const struct run *run)
@@ -312,5 +329,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	run_all(&run);
+	if (run.n_jobs == xp_n_configs) {
+		sum_up_coverage(&run);
+	}
 	return sum_up(&run);
 }

@@ -345,7 +345,11 @@ static void add_attempts(const struct xp *x, struct choices *c, enum xp_kind kin
 {
 	for (uint8_t host = 0; host < x->config->hosts; host++) {
 		const struct xp_summary *s = xp_summary(x, host);
-		uint8_t bits = kind == XP_DUE ? s->due : tired ? s->tired : s->lapses;
+		uint8_t bits = tired ? s->tired : s->lapses;
+
+		if (kind == XP_DUE) {
+			bits = cost < XP_FREE ? s->due | s->renews : s->due;
+		}
 
 		for (uint8_t i = 0; bits >> i; i++) {
 			if ((bits >> i) & 1) {
