@@ -214,6 +214,19 @@ static enum dysco_reason check_addressed(const struct dysco_core *core, const st
 	return DYSCO_REASON_NONE;
 }
 
+/* A late copy of the SYN of a path that the session has left (docs/protocol.md 12.6). */
+static bool lives_elsewhere(const struct dysco_core *core, uint32_t slot,
+			    const struct dysco_msg_syn *msg)
+{
+	struct dysco_leg_key out = dysco_leg_key_out(dysco_leg_at(core, slot));
+	uint32_t other = core->table->ops->find(core->table, &out);
+
+	return other != DYSCO_NO_SLOT && other != slot &&
+	       memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0 &&
+	       memcmp(&dysco_cold_at(core, other)->id, &msg->id, sizeof(msg->id)) == 0 &&
+	       !dysco_leg_is_over(dysco_leg_at(core, other));
+}
+
 static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 			    const struct dysco_header *hdr, uint32_t slot)
 {
@@ -243,6 +256,10 @@ static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 			dysco_count(core, DYSCO_COUNTER_SYN_RETRANSMITTED);
 			dysco_leg_revive(core, slot);
 			deliver_syn(core, w, slot, hdr->total_bytes);
+			return;
+		}
+		if (lives_elsewhere(core, slot, &msg)) {
+			refuse_message(core, w, DYSCO_REASON_LATE);
 			return;
 		}
 		dysco_leg_retire(core, w->now_ns, slot);

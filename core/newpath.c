@@ -268,8 +268,13 @@ static bool has_session(const struct dysco_core *core, uint16_t host,
 {
 	struct dysco_msg_control of = {.id = msg->id};
 	uint32_t slot = dysco_leg_of_session(core, host, &of);
+	uint32_t partner = dysco_leg_at(core, slot)->partner;
 
-	return slot != DYSCO_NO_SLOT;
+	if (slot == DYSCO_NO_SLOT || dysco_leg_is_over(dysco_leg_at(core, slot))) {
+		return false;
+	}
+	/* An attempt that was given up may have left a leg whose SYN the box never let out. */
+	return partner == DYSCO_NO_SLOT || !dysco_leg_is_over(dysco_leg_at(core, partner));
 }
 
 /* Without a record a box's agent could not tell the new path's SYN from an ordinary one. */
