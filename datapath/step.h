@@ -98,6 +98,10 @@ DYSCO_INLINE bool dysco_step_reset_counts(const struct dysco_leg_run *run,
 		return !(run->seen & DYSCO_SEEN_ANY) ||
 		       p->seq - other->ack <= run->seq_end - other->ack;
 	}
+	/* Whoever sent the SYN takes it back before there is an answer. */
+	if ((run->seen & DYSCO_SEEN_SYN) && !(other->seen & DYSCO_SEEN_ANY)) {
+		return p->seq == run->seq_end;
+	}
 	return (p->flags & DYSCO_TCP_ACK) && other->seq_end - p->ack < 0x10000;
 }
 
