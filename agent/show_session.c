@@ -248,6 +248,58 @@ json_t *dysco_show_chain(const struct dysco_agent *agent, const struct dysco_pas
 	return chain;
 }
 
+static const char *part_name(const struct dysco_attempt *a)
+{
+	static const char *const names[] = {"none",    "left anchor", "right anchor",
+					    "between", "inserted",    "kept"};
+
+	return a->role < sizeof(names) / sizeof(names[0]) ? names[a->role] : "unknown";
+}
+
+static const char *attempt_state_name(const struct dysco_attempt *a)
+{
+	static const char *const names[DYSCO_ATTEMPT_STATES] = {
+	    [DYSCO_ATTEMPT_NONE] = "none",
+	    [DYSCO_ATTEMPT_REQUESTING] = "requesting",
+	    [DYSCO_ATTEMPT_SETTING_UP] = "setting_up",
+	    [DYSCO_ATTEMPT_PROVING] = "proving",
+	    [DYSCO_ATTEMPT_CUTTING] = "cutting",
+	    [DYSCO_ATTEMPT_TWO_PATHS] = "two_paths",
+	    [DYSCO_ATTEMPT_DONE] = "done",
+	    [DYSCO_ATTEMPT_RELEASING] = "releasing",
+	    [DYSCO_ATTEMPT_CANCELLING] = "cancelling",
+	    [DYSCO_ATTEMPT_REQUESTED] = "requested",
+	    [DYSCO_ATTEMPT_WAITING] = "waiting",
+	    [DYSCO_ATTEMPT_READY] = "ready",
+	    [DYSCO_ATTEMPT_FREED] = "freed",
+	    [DYSCO_ATTEMPT_LOCKED] = "locked",
+	    [DYSCO_ATTEMPT_LAPSED] = "lapsed",
+	};
+
+	return a->state < DYSCO_ATTEMPT_STATES && names[a->state] ? names[a->state] : "unknown";
+}
+
+/* The reconfiguration that a leg of this passage takes part in; null: none. */
+static json_t *show_attempt(const struct dysco_agent *agent, uint64_t now_ns,
+			    const struct dysco_passage *passage)
+{
+	const struct dysco_table *table = agent->core.table;
+	uint32_t index = table->cold[dysco_passage_main(passage)].attempt;
+	const struct dysco_attempt *a;
+
+	if (index == DYSCO_NO_ATTEMPT && passage->left != DYSCO_NO_SLOT) {
+		index = table->cold[passage->left].attempt;
+	}
+	if (index == DYSCO_NO_ATTEMPT || index >= table->n_attempts) {
+		return json_null();
+	}
+	a = &table->attempts[index];
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "part", part_name(a), "state",
+			 attempt_state_name(a), "left", dysco_json_addr(&a->left), "right",
+			 dysco_json_addr(&a->right), "age_s",
+			 json_seconds_since(now_ns, a->started_ns));
+}
+
 static json_t *show_in_full(const struct dysco_agent *agent, uint64_t now_ns,
 			    const struct dysco_passage *passage)
 {
@@ -263,6 +315,7 @@ static json_t *show_in_full(const struct dysco_agent *agent, uint64_t now_ns,
 	}
 	json_object_set_new(o, "chain", dysco_show_chain(agent, passage));
 	json_object_set_new(o, "legs", legs);
+	json_object_set_new(o, "attempt", show_attempt(agent, now_ns, passage));
 	json_object_set_new(o, "signed", json_integer(cold->key_id));
 	json_object_set_new(o, "syn_count", json_integer(cold->syn_count));
 	json_object_set_new(o, "created",

@@ -93,6 +93,18 @@ static void show_name(const json_t *session)
 	dysco_show_property("tuple", dysco_show_tuple(tuple, json_object_get(session, "session")));
 }
 
+/* A reconfiguration under way. */
+static void show_attempt(const json_t *attempt)
+{
+	char text[DYSCO_QUANTITY_BYTES];
+
+	if (json_is_object(attempt)) {
+		printf("changing    %s, %s, since %s\n", dysco_json_text(attempt, "state"),
+		       dysco_json_text(attempt, "part"),
+		       dysco_text_seconds(text, dysco_json_number(attempt, "age_s")));
+	}
+}
+
 static void show_one(const json_t *session)
 {
 	char signer[DYSCO_QUANTITY_BYTES] = "";
@@ -111,6 +123,7 @@ static void show_one(const json_t *session)
 	}
 	dysco_show_property("signed", signer[0] ? signer : "no");
 	show_chain(json_object_get(session, "chain"));
+	show_attempt(json_object_get(session, "attempt"));
 	json_array_foreach(json_object_get(session, "legs"), index, leg)
 	{
 		show_leg(leg);
