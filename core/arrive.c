@@ -143,6 +143,12 @@ static bool make_way(struct dysco_core *core, struct dysco_work *w, const struct
 	if (slot == DYSCO_NO_SLOT) {
 		return true;
 	}
+	/* This very session, established by another way: a copy that took long. */
+	if (!dysco_leg_is_over(dysco_leg_at(core, slot)) &&
+	    !dysco_leg_is_embryonic(dysco_leg_at(core, slot)) &&
+	    memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0) {
+		return false;
+	}
 	if (!dysco_leg_is_over(dysco_leg_at(core, slot)) &&
 	    dysco_tuple_equal(&dysco_cold_at(core, slot)->session, &reversed) &&
 	    !wins_tie(&msg->session)) {
@@ -214,17 +220,17 @@ static enum dysco_reason check_addressed(const struct dysco_core *core, const st
 	return DYSCO_REASON_NONE;
 }
 
-/* A late copy of the SYN of a path that the session has left (docs/protocol.md 12.6). */
-static bool lives_elsewhere(const struct dysco_core *core, uint32_t slot,
-			    const struct dysco_msg_syn *msg)
+/*
+ * A late copy of the SYN of a path that the session has left (docs/protocol.md
+ * 12.6): it was established on this leg, which has ended since.
+ */
+static bool has_left(const struct dysco_core *core, uint32_t slot, const struct dysco_msg_syn *msg)
 {
-	struct dysco_leg_key out = dysco_leg_key_out(dysco_leg_at(core, slot));
-	uint32_t other = core->table->ops->find(core->table, &out);
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
 
-	return other != DYSCO_NO_SLOT && other != slot &&
-	       memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0 &&
-	       memcmp(&dysco_cold_at(core, other)->id, &msg->id, sizeof(msg->id)) == 0 &&
-	       !dysco_leg_is_over(dysco_leg_at(core, other));
+	return leg->mode == DYSCO_MODE_DEAD && (seen & DYSCO_SEEN_SYNACK) &&
+	       memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0;
 }
 
 static void message_arrived(struct dysco_core *core, struct dysco_work *w,
@@ -258,7 +264,7 @@ static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 			deliver_syn(core, w, slot, hdr->total_bytes);
 			return;
 		}
-		if (lives_elsewhere(core, slot, &msg)) {
+		if (has_left(core, slot, &msg)) {
 			refuse_message(core, w, DYSCO_REASON_LATE);
 			return;
 		}
