@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How long it takes to insert, replace and remove a box of a session that is carrying data."""
+
+import json
+import re
+import subprocess
+import time
+from statistics import median
+
+from support import Failure
+from support.chain import Path, open_lab
+from support.figures import percentile
+from support.machine import conditions
+
+TITLE = "Changing the chain of a session under load: time of insert, replace and remove"
+
+PORT = 5201
+AGENT = "client1"
+# The chain is client - b1 - server; what comes and goes stands between client and b1.
+KINDS = {"insert": "session insert {} b2", "replace": "session replace {} b2 b3", "remove": "session remove {} b3"}
+START_SECONDS = 10
+
+
+def add_arguments(parser):
+    parser.add_argument("--count", type=int, default=500, metavar="N", help="of each kind, default: 500")
+    parser.add_argument("--rate", default="1G", metavar="BITS", help="of the session's data, iperf3 -b, 0: all there is; default: 1G")
+    parser.add_argument("--pause", type=float, default=0.02, metavar="S", help="between two changes, default: 0.02")
+
+
+class Load:
+    """iperf3 for as long as the changes take."""
+
+    def __init__(self, path, options):
+        self.path = path
+        words = ["iperf3", "-c", path.destination, "-B", path.source, "-p", str(PORT), "-J", "-t", "3600", "-b", options.rate]
+        self.process = subprocess.Popen(path.lab.command("client", words), stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.terminate()
+        self.process.wait()
+
+    def session(self):
+        """The one that carries data: iperf3 makes another one for control before it."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            for s in self.path.lab.ask(AGENT, "session", "list", "state", "established")["sessions"]:
+                if s["bytes_out"] > 10_000_000:
+                    return s
+            time.sleep(0.1)
+        raise Failure(f"no session carries data after {START_SECONDS} s")
+
+    def tcp(self, session):
+        """(round-trip time in microseconds, segments sent again so far) as the client's TCP has them."""
+        port = session["session"]["src"].rsplit(":", 1)[1]
+        shown = self.path.lab.output("client", ["ss", "-tin", "sport", "=", f":{port}"])
+        rtt, again = re.search(r"\brtt:([\d.]+)/", shown), re.search(r"\bretrans:\d+/(\d+)", shown)
+        if not rtt:
+            raise Failure(f"ss does not show the session: {shown}")
+        return float(rtt[1]) * 1000, int(again[1]) if again else 0
+
+
+def change(lab, session, kind):
+    """Microseconds until the new path was the only one; None and why when it did not come about."""
+    words = KINDS[kind].format(session["id"]).split()
+    try:
+        return lab.ask(AGENT, *words)["took_us"], None
+    except Failure as failure:
+        return None, str(failure)
+
+
+def chain_length(lab, session):
+    return len(lab.ask(AGENT, "session", "show", session["id"])["sessions"][0]["chain"])
+
+
+def change_all(load, session, options):
+    """Times and failures of each kind; the round-trip times of the path before each change."""
+    lab = load.path.lab
+    took, failed, round_trips = {kind: [] for kind in KINDS}, {kind: [] for kind in KINDS}, []
+    for _ in range(options.count):
+        round_trips.append(load.tcp(session)[0])
+        for kind in KINDS:
+            time.sleep(options.pause)
+            us, why = change(lab, session, kind)
+            if why:
+                failed[kind].append(why)
+            else:
+                took[kind].append(us)
+    if not any(failed.values()) and chain_length(lab, session) != 2:
+        raise Failure("the chain is not what it was at the beginning")
+    return took, failed, round_trips
+
+
+def summary(kind, took, failed):
+    result = {"kind": kind, "done": len(took), "failed": len(failed), "why": sorted(set(failed))}
+    for name, value in (("median_us", median), ("p80_us", lambda t: percentile(t, 80)), ("p99_us", lambda t: percentile(t, 99)), ("max_us", max)):
+        result[name] = round(value(took), 1) if took else None
+    return result
+
+
+def run(options):
+    if options.quick:
+        options.count = 5
+    stated = conditions()
+    with open_lab(options) as lab:
+        path = Path(lab, "dysco", 1)
+        with Load(path, options) as load:
+            session = load.session()
+            again = load.tcp(session)[1]
+            before = path.received()
+            took, failed, round_trips = change_all(load, session, options)
+            again = load.tcp(session)[1] - again
+            after = path.received()
+    carried = {f"b{i}": after[i - 1]["bytes"] - before[i - 1]["bytes"] for i in (1, 2, 3)}
+    if not all(carried.values()):
+        raise Failure(f"a box was never on the session's path: {json.dumps(carried)}")
+    stated |= {"count": options.count, "rate": options.rate, "pause_s": options.pause, "attachment": "nic",
+               "agents": "one a node", "quick": options.quick}
+    return {"conditions": stated, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted": again,
+            "carried_bytes": carried, "results": [summary(kind, took[kind], failed[kind]) for kind in KINDS]}
+
+
+def show(result):
+    stated = result["conditions"]
+    print(f"{stated['count']} of each kind, session at {stated['rate']} bit/s; round-trip time as TCP sees it {result['old_path_rtt_us']} us, "
+          f"{result['retransmitted']} segments sent again in all; kernel {stated['kernel']}, {stated['cpus']} CPUs\n")
+    print(f"{'kind':<8} {'median us':>10} {'p80':>10} {'p99':>10} {'max':>10} {'failed':>7}")
+    for r in result["results"]:
+        times = " ".join(f"{r[name] if r[name] is not None else '-':>10}" for name in ("median_us", "p80_us", "p99_us", "max_us"))
+        print(f"{r['kind']:<8} {times} {r['failed']:>7}")
+        for why in r["why"]:
+            print(f"         {why}")
