@@ -288,7 +288,7 @@ inline b_acks()
 #endif
 #define ROOM_3 (net[N - 3] == 0)
 
-active proctype a()
+proctype a()
 {
 end:	do
 	:: d_step { ROOM && nxt < U -> place = nxt; nxt++; a_sends() }
@@ -296,21 +296,20 @@ end:	do
 	od
 }
 
-active proctype b()
+proctype b()
 {
 end:	do
 	:: d_step { ROOM_3 && owe -> b_acks() }
 	od
 }
 
-/* M passes on at once; two segments may come of one. */
 #define SLOT(i)                                                                   \
-	:: d_step { net[i] != 0 && net[N - 1] == 0 -> arrive(i) }                   \
+	:: d_step { net[i] != 0 -> arrive(i) }                                        \
 	:: d_step { net[i] != 0 && losses < LOSS -> losses++; take(i) }               \
 	:: d_step { net[i] != 0 && ROOM_3 && dups < DUP ->                            \
 		    dups++; t2 = net[i]; arrive(i); put(t2) }
 
-active proctype network()
+proctype network()
 {
 end:	do
 	SLOT(0) SLOT(1) SLOT(2)
@@ -350,17 +349,8 @@ end:	do
 	:: d_step { lm[i] == TWO && lsaid[i] && rsaid[i] -> lm[i] = DONE }            \
 	:: d_step { rm[i] == TWO && lsaid[i] && rsaid[i] -> rm[i] = DONE; told[i] = 0 }
 
-active proctype attempts()
+proctype attempts()
 {
-	d_step {
-		acked[0] = AT_A;
-		acked[1] = AT_MR;
-		acked[2] = AT_A;
-		passed[0] = AT_ML;
-		passed[1] = AT_B;
-		passed[2] = AT_B;
-		sent_m = AT_MR
-	}
 end:	do
 #ifndef WITHOUT_0
 	ATTEMPT(0, !locked, MOD(AT_A + nxt), D1)
@@ -375,6 +365,25 @@ end:	do
 		offset = MOD(ADDS_OUT(0, D1) + ADDS_IN(0) + DM + ADDS_OUT(1, D2) + ADDS_IN(1)) }
 #endif
 	od
+}
+
+init
+{
+	d_step {
+		acked[0] = AT_A;
+		acked[1] = AT_MR;
+		acked[2] = AT_A;
+		passed[0] = AT_ML;
+		passed[1] = AT_B;
+		passed[2] = AT_B;
+		sent_m = AT_MR
+	}
+	atomic {
+		run a();
+		run b();
+		run network();
+		run attempts()
+	}
 }
 
 #ifdef LTL
