@@ -232,7 +232,6 @@ struct sim_track_side {
 	uint32_t end, maxend, maxwin, maxack;
 	uint8_t scale;
 	bool scales, sack, has_ack;
-	bool shut; /* it has shown a window of 0 */
 };
 struct sim_track {
 	uint8_t node, fins;
