@@ -191,7 +191,7 @@ static void take_over(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 		cold->own_hops = (uint8_t)(a->list.count - 1);
 	}
 	a->cut_made = 0;
-	set_mode(core, a->new_slot, DYSCO_MODE_FAST);
+	dysco_leg_set_fast(core, a->new_slot);
 	dysco_count_boxes(core, a->new_slot, 1);
 	bury(core, now_ns, a->old_slot);
 }
@@ -209,11 +209,20 @@ static void give_up_new(struct dysco_core *core, uint64_t now_ns, uint32_t index
 		a->cut_made = 0;
 	}
 	if (dysco_leg_at(core, a->old_slot)->mode == DYSCO_MODE_PUNT) {
-		set_mode(core, a->old_slot, DYSCO_MODE_FAST);
+		dysco_leg_set_fast(core, a->old_slot);
 	}
 }
 
 /* ---- steps ---- */
+
+/* Boxes of the new path may have seen all that was sent there acknowledged. */
+static void reset_after_cut(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	dysco_emit_segment(core, out, DYSCO_ACT_SEND, a->new_slot, DYSCO_TCP_RST | DYSCO_TCP_ACK,
+			   a->two.sent_end, a->two.host_ack, 0, NULL, 0);
+}
 
 static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		       struct dysco_actions *out)
@@ -224,7 +233,7 @@ static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 	if (a->role == DYSCO_PART_LEFT_ANCHOR) {
 		dysco_event(out, DYSCO_EVENT_RECONFIG_FAILED, slot, (enum dysco_reason)a->reason);
 		if (a->cut_made) {
-			dysco_new_path_reset(core, index, out);
+			reset_after_cut(core, index, out);
 		}
 		dysco_trigger_answer(core, index, (enum dysco_nack)a->reason, out);
 	}
@@ -622,7 +631,7 @@ void dysco_right_mail(struct dysco_core *core, const struct dysco_mail *mail, ui
 	dysco_attempt_heard(core, mail->w->now_ns, index);
 	switch (mail->type) {
 	case DYSCO_MSG_LOCK:
-		a->to_left = mail->via;
+		dysco_attempt_heard_by(core, index, mail->via, mail->w->now_ns);
 		tell_locked(core, mail->w->out, index);
 		break;
 	case DYSCO_MSG_CUT:
@@ -742,7 +751,7 @@ static void session_reset(struct dysco_core *core, struct dysco_work *w, uint32_
 	a->reason = DYSCO_NACK_CLOSING;
 	dysco_nonce_over(core, a->nonce, false);
 	dysco_event(w->out, DYSCO_EVENT_RECONFIG_FAILED, old, (enum dysco_reason)a->reason);
-	set_mode(core, old, DYSCO_MODE_FAST);
+	dysco_leg_set_fast(core, old);
 	dysco_attempt_end(core, w->now_ns, index);
 	bury(core, w->now_ns, new);
 }
@@ -785,9 +794,7 @@ void dysco_anchor_session_over(struct dysco_core *core, uint64_t now_ns, uint32_
 	}
 	a->reason = DYSCO_NACK_CLOSING;
 	if (a->cut_made) {
-		dysco_emit_segment(
-		    core, out, DYSCO_ACT_SEND, a->new_slot, DYSCO_TCP_RST | DYSCO_TCP_ACK,
-		    dysco_seq_max(a->two.acked, a->two.cut), a->two.host_ack, 0, NULL, 0);
+		reset_after_cut(core, index, out);
 		a->cut_made = 0;
 	} else {
 		dysco_new_path_reset(core, index, out);

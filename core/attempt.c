@@ -45,6 +45,19 @@ void dysco_attempt_heard(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 	dysco_attempt_at(core, index)->lease_ns = now_ns + DYSCO_LEASE_NS;
 }
 
+void dysco_attempt_heard_by(struct dysco_core *core, uint32_t index, uint32_t via, uint64_t now_ns)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->to_left == via || dysco_leg_at(core, via)->role != DYSCO_ROLE_CONTROL) {
+		return;
+	}
+	dysco_ctl_close(core, now_ns, a->to_left, index);
+	a->to_left = via;
+	dysco_cold_at(core, via)->attempt = index;
+	dysco_cold_at(core, via)->ended_ns = 0;
+}
+
 uint32_t dysco_attempt_find(const struct dysco_core *core, uint16_t host, uint64_t nonce)
 {
 	for (uint32_t i = 1; i < core->table->n_attempts; i++) {

@@ -95,6 +95,8 @@ struct dysco_port_bitmap { /* ports local sockets of a host hold: bit (port - po
 	uint64_t bits[(DYSCO_PORT_LAST - 1024 + 1 + 63) / 64];
 };
 
+#define DYSCO_SETTLING_MAX 64
+
 struct dysco_core {
 	struct dysco_table *table;
 	const struct dysco_setup *setup;
@@ -113,6 +115,9 @@ struct dysco_core {
 	uint32_t trace_nonces[8];		/* of the questions asked last */
 	uint32_t traces;
 	struct dysco_port_bitmap held[16];
+	bool settles; /* set by a caller that calls dysco_core_settled() */
+	uint32_t n_settling;
+	uint32_t settling[DYSCO_SETTLING_MAX]; /* legs with DYSCO_LEG_SETTLING */
 };
 
 struct dysco_core_seed {
@@ -150,6 +155,13 @@ void dysco_core_packet_received(struct dysco_core *core, uint64_t now_ns,
  */
 bool dysco_core_time_passed(struct dysco_core *core, uint64_t now_ns, uint32_t max_slots,
 			    struct dysco_actions *out);
+
+/*
+ * No packet that was punted waits any more: legs that went from the core back to
+ * the fast path are left to it. Until then their packets keep their order by
+ * all going through the core.
+ */
+void dysco_core_settled(struct dysco_core *core);
 
 /* RST both ways; false: no such leg or already ended. */
 bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,

@@ -67,6 +67,8 @@ void dysco_leg_free(struct dysco_core *core, uint32_t slot);
 void dysco_leg_stop(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
 /* The session gives way to another: as above, but the OUT keys are free. */
 void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
+/* From the core (mode PUNT) to the fast path. */
+void dysco_leg_set_fast(struct dysco_core *core, uint32_t slot);
 /* Marks the end of a leg once: counts, and gives back the boxes' session counts. */
 void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
 /* The SYN is tried again after a RST had answered it: what the RST said of this leg is void. */

@@ -243,3 +243,24 @@ void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 		dysco_leg_unbind(core, partner, DYSCO_OUT);
 	}
 }
+
+void dysco_leg_set_fast(struct dysco_core *core, uint32_t slot)
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	if (core->settles && core->n_settling < DYSCO_SETTLING_MAX) {
+		core->settling[core->n_settling++] = slot;
+		leg->flags |= DYSCO_LEG_SETTLING;
+	}
+	__atomic_store_n(&leg->mode, DYSCO_MODE_FAST, __ATOMIC_RELEASE);
+}
+
+void dysco_core_settled(struct dysco_core *core)
+{
+	for (uint32_t i = 0; i < core->n_settling; i++) {
+		struct dysco_leg *leg = dysco_leg_at(core, core->settling[i]);
+
+		leg->flags &= (uint8_t)~DYSCO_LEG_SETTLING;
+	}
+	core->n_settling = 0;
+}

@@ -336,7 +336,7 @@ void dysco_between_mail(struct dysco_core *core, const struct dysco_mail *mail, 
 	if (mail->via == a->to_right) {
 		from_right(core, mail, index);
 	} else {
-		a->to_left = mail->via;
+		dysco_attempt_heard_by(core, index, mail->via, mail->w->now_ns);
 		from_left(core, mail, index);
 	}
 }

@@ -40,6 +40,8 @@ void dysco_attempt_enter(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 			 enum dysco_attempt_state state);
 /* Its lease begins anew. */
 void dysco_attempt_heard(struct dysco_core *core, uint64_t now_ns, uint32_t index);
+/* From the left, by this control session: answers go there from now on. */
+void dysco_attempt_heard_by(struct dysco_core *core, uint32_t index, uint32_t via, uint64_t now_ns);
 uint32_t dysco_attempt_find(const struct dysco_core *core, uint16_t host, uint64_t nonce);
 void dysco_attempt_end(struct dysco_core *core, uint64_t now_ns, uint32_t index);
 enum dysco_nonce_fate { DYSCO_NONCE_UNKNOWN = 0, DYSCO_NONCE_FAILED, DYSCO_NONCE_COMPLETED };
