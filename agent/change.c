@@ -368,6 +368,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 		return dysco_conf_fail(error, "internal", NULL, "out of memory");
 	}
 	dysco_core_start(&agent->core, &agent->dp.table, &next->setup, seed);
+	agent->core.settles = true;
 	agent->dp.ops->heartbeat(&agent->dp, agent->started_ns);
 	if (dysco_agent_change(agent, next, true, error) < 0) {
 		dysco_config_free(next);

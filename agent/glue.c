@@ -92,6 +92,7 @@ bool dysco_agent_receive(struct dysco_agent *agent, uint32_t budget)
 		int result = agent->dp.ops->receive(&agent->dp, &punt);
 
 		if (result == 0) {
+			dysco_core_settled(&agent->core);
 			return false;
 		}
 		if (result < 0) {

@@ -189,7 +189,7 @@ uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_
 	if (parse_wanted(words, at, end, &wanted, error) != 0) {
 		return 0;
 	}
-	for (uint32_t slot = 1; slot <= agent->core.high_slot && n < DYSCO_PASSAGES_MAX; slot++) {
+	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
 		const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
 		bool alive = leg_at(agent, slot)->mode != DYSCO_MODE_DEAD;
 
@@ -207,7 +207,9 @@ uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_
 			return 0;
 		}
 		first = &cold->id;
-		passages[n++] = passage;
+		if (n < DYSCO_PASSAGES_MAX) {
+			passages[n++] = passage;
+		}
 	}
 	if (n == 0) {
 		dysco_conf_fail(error, "unknown_session", "dysco session list",

@@ -71,6 +71,7 @@ void dysco_legs_start(struct dysco_core *core)
 	core->live_legs = 0;
 	for (slot = 1; slot < core->table->capacity; slot++) {
 		if (dysco_leg_at(core, slot)->mode != DYSCO_MODE_FREE) {
+			dysco_leg_at(core, slot)->flags &= (uint8_t)~DYSCO_LEG_SETTLING;
 			core->high_slot = slot;
 			core->live_legs++;
 		}

@@ -61,6 +61,10 @@ enum dysco_leg_role {
 #define DYSCO_LEG_OPENER    0x08 /* CONTROL: this side sent the SYN */
 #define DYSCO_LEG_FLOOR	    0x04 /* segments of the host below `floor` are for the core */
 
+#define DYSCO_LEG_SETTLING                                                                         \
+	0x10 /* mode FAST, but packets punted before it was are still on their way: the datapath   \
+		punts those behind them, too (dysco_core_settled()) */
+
 /* Options of the SYN (SYN-ACK) that this direction carried. */
 struct dysco_syn_options {
 	uint16_t mss;	/* 0: none */

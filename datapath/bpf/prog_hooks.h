@@ -124,6 +124,9 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 		if (!leg) {
 			return TC_ACT_UNSPEC;
 		}
+		if (leg->flags & DYSCO_LEG_SETTLING) {
+			return punt(skb, direction, DYSCO_BPF_PUNT_PACKET);
+		}
 		if (p->flags & DYSCO_TCP_SYN) {
 			note_syn(skb, p, slot, direction);
 		}

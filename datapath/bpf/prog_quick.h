@@ -83,7 +83,7 @@ static __always_inline bool quick(struct __sk_buff *skb, struct dysco_packet *p,
 	uint64_t now_ns;
 
 	if (self.mirror_ifindex || !leg || !flow_is(leg, p, direction) ||
-	    (leg->flags & DYSCO_LEG_OFFSETS) ||
+	    (leg->flags & (DYSCO_LEG_OFFSETS | DYSCO_LEG_SETTLING)) ||
 	    dysco_step(leg, p, direction, false, &reason) != DYSCO_VERDICT_FAST) {
 		return false;
 	}
