@@ -366,6 +366,9 @@ bool sim_agent_freeze(struct sim_world *w, uint8_t node, const struct dysco_tupl
 				      .ts_out = box->delta[0][1],
 				      .ts_in = box->delta[1][1]};
 
+	if (sim_mutate_freeze(w)) {
+		memset(&delta, 0, sizeof(delta));
+	}
 	return a->alive && slot != DYSCO_NO_SLOT &&
 	       dysco_core_freeze(&a->core, slot, &delta, !box->thawed);
 }

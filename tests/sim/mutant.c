@@ -37,9 +37,16 @@ static uint32_t forgetful_find(struct dysco_table *table, const struct dysco_leg
 	return real_ops->find(table, key);
 }
 
+static void forgetful_move(struct dysco_table *table, const struct dysco_leg_key *key,
+			   uint32_t slot)
+{
+	real_ops->move(table, key, slot);
+}
+
 static const struct dysco_table_ops forgetful_ops = {
     .bind = forgetful_bind,
     .unbind = forgetful_unbind,
+    .move = forgetful_move,
     .find = forgetful_find,
 };
 
@@ -64,6 +71,14 @@ void sim_mutate_restart(struct sim_world *w, uint8_t agent)
 		memcpy(dp->rules, kept, sizeof(kept));
 		dp->n_rules = rules;
 	}
+	if (is(w, SIM_MUTANT_LOSE_ATTEMPTS) && w->agents[agent].starts > 0) {
+		memset(dp->attempts, 0, sizeof(dp->attempts));
+	}
+}
+
+bool sim_mutate_freeze(const struct sim_world *w)
+{
+	return is(w, SIM_MUTANT_NO_DELTA);
 }
 
 /* ---- the fast path ---- */
@@ -119,6 +134,18 @@ void sim_mutate_fast(struct sim_world *w, struct sim_packet *packet,
 		return;
 	}
 	if (result->translated) {
+		const struct dysco_leg *leg = &a->dp.legs[result->slot];
+
+		if (is(w, SIM_MUTANT_STALE_NUMBERS) && packet->direction == DYSCO_OUT &&
+		    (leg->flags & DYSCO_LEG_OFFSETS)) {
+			uint8_t payload[SIM_PACKET_BYTES], options[40];
+
+			memcpy(payload, s.payload, s.payload_bytes);
+			memcpy(options, s.options, s.options_bytes);
+			s.options = options;
+			s.seq -= leg->offsets.seq_out;
+			rewrite_with(packet, &s, payload, s.payload_bytes);
+		}
 		spoil_translated(w, packet, &s, fate);
 		if (is(w, SIM_MUTANT_BLIND)) {
 			memset(a->dp.legs[result->slot].run, 0, sizeof(a->dp.legs[0].run));

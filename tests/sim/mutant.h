@@ -35,7 +35,10 @@
 	X(FLIP_DATA, "a byte of data is changed, checksum right")                                  \
 	X(UNTRANSLATED, "a packet of a leg leaves untranslated")                                   \
 	X(UNSTEADY, "behaviour depends on more than the seed")                                     \
-	X(BYPASS_CLOSED, "a fail-closed SYN passes when its chain cannot be had")
+	X(BYPASS_CLOSED, "a fail-closed SYN passes when its chain cannot be had")                  \
+	X(LOSE_ATTEMPTS, "a restarted agent has forgotten its reconfigurations")                   \
+	X(NO_DELTA, "a box's constants are taken for 0")                                           \
+	X(STALE_NUMBERS, "numbers are not translated on a new path")
 enum sim_mutant {
 #define X(sym, text) SIM_MUTANT_##sym,
 	SIM_MUTANTS(X)
@@ -59,6 +62,8 @@ void sim_mutate_output(struct sim_world *w, const struct dysco_action *action,
 bool sim_mutate_box(struct sim_world *w, uint8_t node, struct sim_packet *packet);
 /* While an agent's clock ticks; true: it does not. */
 bool sim_mutate_tick(const struct sim_world *w);
+/* While a box tells its constants; true: they get lost. */
+bool sim_mutate_freeze(const struct sim_world *w);
 void sim_mutate_restart(struct sim_world *w, uint8_t agent);
 
 #endif
