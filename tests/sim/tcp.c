@@ -208,60 +208,6 @@ bool sim_tcp_take_data(struct sim_world *w, struct sim_conn *c, const struct sim
 	return s->payload_bytes || (s->flags & SIM_FIN) || c->rcv_nxt != before;
 }
 
-/* The connection at the other end, NULL: none, or not the one it talks to. */
-static const struct sim_conn *peer_of(struct sim_world *w, const struct sim_conn *c)
-{
-	uint8_t conn = flow_of(w, c)->conn[!c->side];
-	const struct sim_conn *peer = conn == SIM_NONE ? NULL : &w->conns[conn];
-
-	return peer && &w->conns[flow_of(w, c)->conn[c->side]] == c ? peer : NULL;
-}
-
-static bool peer_has(const struct sim_conn *peer, uint32_t begin, uint32_t end)
-{
-	return !after(end, peer->rcv_nxt) ||
-	       !after(end, sim_range_end(peer->held, peer->n_held,
-					 after(peer->rcv_nxt, begin) ? peer->rcv_nxt : begin));
-}
-
-/* Nothing is acknowledged that the peer does not have, no room shown that it has not. */
-static void check_promises(struct sim_world *w, const struct sim_conn *c,
-			   const struct sim_segment *s, const struct sim_options *o)
-{
-	const struct sim_conn *peer = peer_of(w, c);
-	uint32_t edge = s->ack + ((uint32_t)s->window << c->peer_wscale);
-	uint32_t shift = peer ? peer->irs - c->iss : 0; /* from our numbers to its */
-
-	if (!peer || peer->state == SIM_TCP_SYN_SENT) {
-		return;
-	}
-	if (after(s->ack + shift, peer->rcv_nxt)) {
-		sim_fail(w, "flow %u side %u: %u bytes acknowledged that did not arrive", c->flow,
-			 c->side, s->ack + shift - peer->rcv_nxt);
-	}
-	/* A late copy of a new path's handshake has a window that was counted from another number.
-	 */
-	if (after(edge + shift, peer->granted) &&
-	    !(w->from_agent && (w->reorder || w->duplicate))) {
-		sim_fail(w, "flow %u side %u: right edge %u beyond what was granted", c->flow,
-			 c->side, edge + shift - peer->granted);
-	}
-	for (uint8_t i = 0; i < o->n_sack; i++) {
-		if (!after(o->sack[i].end, o->sack[i].begin) ||
-		    !peer_has(peer, o->sack[i].begin + shift, o->sack[i].end + shift)) {
-			sim_fail(w, "flow %u side %u: SACK %u-%u of what did not arrive", c->flow,
-				 c->side, o->sack[i].begin, o->sack[i].end);
-		}
-	}
-	if (o->has_ts && (int32_t)(sim_tcp_clock(w, c) - o->tsecr) < 0) {
-		sim_fail(w, "flow %u side %u: TSecr from the future", c->flow, c->side);
-	}
-	if (c->ts_on && (!o->has_ts || (int32_t)(sim_tcp_clock(w, peer) - o->tsval) < 0)) {
-		sim_fail(w, "flow %u side %u: TSval that the peer has not reached", c->flow,
-			 c->side);
-	}
-}
-
 /* Selective acknowledgements, and duplicate ones (RFC 5681 3.2, RFC 6582). */
 static void take_sacks(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
 {
@@ -270,7 +216,7 @@ static void take_sacks(struct sim_world *w, struct sim_conn *c, const struct sim
 	struct sim_options o;
 
 	sim_options_read(&o, s);
-	check_promises(w, c, s, &o);
+	sim_tcp_check_promises(w, c, s, &o);
 	for (uint8_t i = 0; i < o.n_sack && c->sack_on; i++) {
 		if (after(o.sack[i].begin, s->ack) && after(o.sack[i].end, c->snd_una)) {
 			sim_range_add(c->sacked, &c->n_sacked, SIM_HELD, o.sack[i].begin,

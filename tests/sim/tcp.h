@@ -37,6 +37,10 @@ uint32_t sim_tcp_clock(const struct sim_world *w, const struct sim_conn *c);
 /* One segment from snd_una on, again. */
 void sim_tcp_resend(struct sim_world *w, struct sim_conn *c);
 
+/* promises.c: of a segment that this connection got. */
+void sim_tcp_check_promises(struct sim_world *w, const struct sim_conn *c,
+			    const struct sim_segment *s, const struct sim_options *o);
+
 void sim_tcp_end(struct sim_world *w, struct sim_conn *c, enum sim_tcp_end end);
 bool sim_tcp_take_data(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s);
 
