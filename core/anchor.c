@@ -626,8 +626,6 @@ static void right_release(struct dysco_core *core, const struct dysco_mail *mail
 
 void dysco_right_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
 	dysco_attempt_heard(core, mail->w->now_ns, index);
 	switch (mail->type) {
 	case DYSCO_MSG_LOCK:
