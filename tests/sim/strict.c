@@ -205,6 +205,18 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	return false;
 }
 
+void sim_strict_count(struct sim_world *w)
+{
+	for (uint8_t i = 0; i < w->n_tracks; i++) {
+		w->outcomes[SIM_N_TRACKED]++;
+		w->outcomes[SIM_N_STILL_TRACKED] += !w->tracks[i].reset && w->tracks[i].fins != 3;
+		if (!w->tracks[i].reset && w->tracks[i].fins != 3) {
+			sim_say(w, "box %u has not seen the end of a connection",
+				w->tracks[i].node);
+		}
+	}
+}
+
 /* ---- constants ---- */
 
 static void add32(uint8_t *at, uint32_t n)

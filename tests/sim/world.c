@@ -225,6 +225,7 @@ static void age(struct sim_world *w)
 	if (!w->failed) {
 		sim_check_leaks(w);
 		sim_check_attempts(w);
+		sim_strict_count(w);
 	}
 }
 

@@ -379,7 +379,9 @@ enum sim_feature {
 	X(RECONFIGS, "reconfigurations begun")                                                     \
 	X(RECONFIGURED, "reconfigurations completed")                                              \
 	X(RECONFIG_FAILED, "reconfigurations failed")                                              \
-	X(RECONF_REFUSED, "reconfigurations refused at once")
+	X(RECONF_REFUSED, "reconfigurations refused at once")                                      \
+	X(TRACKED, "connections that strict firewalls saw")                                        \
+	X(STILL_TRACKED, "of them, those whose end they did not see")
 enum sim_outcome {
 #define X(sym, text) SIM_N_##sym,
 	SIM_OUTCOMES(X)
@@ -503,6 +505,8 @@ void sim_stack_refuse(struct sim_world *w, uint8_t node, const struct sim_packet
 /* ---- strict.c ---- */
 bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packet *packet,
 		       const struct sim_segment *s);
+/* At the end: counts the connections, and those that look alive. */
+void sim_strict_count(struct sim_world *w);
 void sim_delta_apply(const struct sim_world *w, uint8_t node, struct sim_packet *packet,
 		     const struct sim_segment *s);
 
