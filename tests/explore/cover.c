@@ -106,7 +106,7 @@ void xp_cover_timer(struct xp *x, uint8_t host, uint8_t attempt, bool lease)
 	}
 }
 
-static const char *reason(uint8_t role, uint8_t state, uint8_t event)
+static const char *reason(uint8_t role, uint32_t state, uint32_t event)
 {
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		if (list[i].role == role && list[i].event == event &&
@@ -117,10 +117,10 @@ static const char *reason(uint8_t role, uint8_t state, uint8_t event)
 	return NULL;
 }
 
-static void tell_row(const struct xp_coverage *c, const struct row *r, uint8_t state,
+static void tell_row(const struct xp_coverage *c, const struct row *r, uint32_t state,
 		     uint32_t count[3])
 {
-	for (uint8_t event = 0; event < XP_EVENTS; event++) {
+	for (uint32_t event = 0; event < XP_EVENTS; event++) {
 		const char *why = reason(r->role, state, event);
 
 		if (!((r->events >> event) & 1)) {
@@ -144,7 +144,7 @@ void xp_cover_report(const struct xp_coverage *c)
 	uint32_t count[3] = {0, 0, 0};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		for (uint8_t state = 0; state < DYSCO_ATTEMPT_STATES; state++) {
+		for (uint32_t state = 0; state < DYSCO_ATTEMPT_STATES; state++) {
 			if ((rows[i].states >> state) & 1) {
 				tell_row(c, &rows[i], state, count);
 			}

@@ -226,9 +226,10 @@ static bool read_choice(struct xp_trace *t, const char *line)
 	if (sscanf(line, "%31s %u %u", name, &a, &b) < 1 || a > UINT8_MAX || b > UINT8_MAX) {
 		return false;
 	}
-	for (uint8_t kind = 0; kind < XP_KINDS; kind++) {
+	for (uint32_t kind = 0; kind < XP_KINDS; kind++) {
 		if (strcmp(name, kind_names[kind]) == 0) {
-			xp_trace_add(t, (struct xp_choice){kind, (uint8_t)a, XP_FREE, (uint8_t)b});
+			xp_trace_add(
+			    t, (struct xp_choice){(uint8_t)kind, (uint8_t)a, XP_FREE, (uint8_t)b});
 			return true;
 		}
 	}
