@@ -52,7 +52,10 @@ void sim_check_wire(struct sim_world *w, uint8_t from, const struct sim_packet *
 		sim_fail(w, "wire from %u: %s", from, wrong ? wrong : "headers");
 		return;
 	}
+	/* A translator that a new path's SYN has just reached has no legs on its far side yet. */
 	if (meta->origin == SIM_BY_AGENT && meta->view_bytes &&
+	    !(w->moving && w->nodes[from].box >= SIM_BOX_NAT &&
+	      w->nodes[from].box <= SIM_BOX_PORT_NAT) &&
 	    dysco_tuple_equal(&s.tuple, &meta->view)) {
 		sim_fail(w, "wire from %u: an agent's RST left a box bare", from);
 	}
@@ -262,13 +265,13 @@ static void check_reconfigurer(struct sim_world *w, uint8_t node, const struct s
 {
 	bool late_syn_ack = s->flags == (SIM_SYN | SIM_ACK) && sim_tcp_knows(w, node, &s->tuple);
 
-	if (w->nodes[node].kind != SIM_BOX && uses_none(w, &s->tuple)) {
+	if (uses_none(w, &s->tuple)) {
 		return; /* a message for legs that are gone, with the wire's header: a stray */
 	}
 	if (s->payload_bytes) {
 		sim_fail(w, "node %u: an agent's own packet has %u bytes", node, s->payload_bytes);
 	} else if (w->nodes[node].kind != SIM_BOX && s->flags != SIM_ACK && !late_syn_ack &&
-		   (!(s->flags & SIM_RST) || sim_tcp_knows(w, node, &s->tuple))) {
+		   (!(s->flags & SIM_RST) || !reset_has_cause(w, &s->tuple))) {
 		check_agents_own(w, node, s);
 	}
 }

@@ -177,11 +177,17 @@ static uint8_t reason_of(const struct sim_world *w)
 	return DYSCO_NACK_NONE;
 }
 
+static bool fin_sent(const struct sim_world *w, const struct sim_flow *flow)
+{
+	return w->conns[flow->conn[0]].fin_sent || w->conns[flow->conn[1]].fin_sent;
+}
+
 /* With nobody in the way, it fails only because the session is about to end, or just began. */
 static void check_failure(struct sim_world *w, const struct sim_wish *wish)
 {
 	bool disturbed = w->loss || w->crashes || w->n_agents < w->n_hosts || wish->must_fail ||
-			 wish->cancelled || wish->contended || w->flows[wish->flow].disturbed;
+			 wish->cancelled || wish->contended || w->flows[wish->flow].disturbed ||
+			 fin_sent(w, &w->flows[wish->flow]);
 	uint8_t reason = reason_of(w);
 
 	if (!disturbed && reason != DYSCO_NACK_CLOSING && reason != DYSCO_NACK_NOT_READY) {
@@ -364,11 +370,6 @@ static bool is_open(const struct sim_world *w, const struct sim_flow *flow)
 		}
 	}
 	return flow->chained && flow->after == SIM_NONE;
-}
-
-static bool fin_sent(const struct sim_world *w, const struct sim_flow *flow)
-{
-	return w->conns[flow->conn[0]].fin_sent || w->conns[flow->conn[1]].fin_sent;
 }
 
 static void draw_anchors(struct sim_world *w, struct sim_wish *wish)

@@ -193,8 +193,9 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 		return true;
 	}
 	sim_say(w, "    box %u: invalid: %s", node, wrong);
-	old = old && late;
-	if (w->moving && track && after(s->seq, track->side[reply].maxend)) {
+	/* Agents punt a connection's first packets: those that follow may overtake them. */
+	old = old && (late || !w->moving);
+	if (track && after(s->seq, track->side[reply].maxend)) {
 		old = old || may_be_behind(w, packet->meta.flow, packet->meta.side);
 	}
 	if (!over && !old && !(s->flags & (SIM_RST | SIM_SYN)) && packet->meta.flow < w->n_flows &&
