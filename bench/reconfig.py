@@ -19,6 +19,7 @@ AGENT = "client1"
 # The chain is client - b1 - server; what comes and goes stands between client and b1.
 KINDS = {"insert": "session insert {} b2", "replace": "session replace {} b2 b3", "remove": "session remove {} b3"}
 START_SECONDS = 10
+QUIET_SECONDS = 30  # at most, without changes, for comparison
 
 
 def add_arguments(parser):
@@ -100,6 +101,13 @@ def summary(kind, took, failed):
     return result
 
 
+def again_without(load, session, seconds):
+    """Segments sent again in a time without changes."""
+    before = load.tcp(session)[1]
+    time.sleep(seconds)
+    return load.tcp(session)[1] - before
+
+
 def run(options):
     if options.quick:
         options.count = 5
@@ -110,22 +118,27 @@ def run(options):
             session = load.session()
             again = load.tcp(session)[1]
             before = path.received()
+            began = time.monotonic()
             took, failed, round_trips = change_all(load, session, options)
             again = load.tcp(session)[1] - again
+            seconds = time.monotonic() - began
+            quiet = min(seconds, QUIET_SECONDS)
+            again_quiet = again_without(load, session, quiet)
             after = path.received()
     carried = {f"b{i}": after[i - 1]["bytes"] - before[i - 1]["bytes"] for i in (1, 2, 3)}
     if not all(carried.values()):
         raise Failure(f"a box was never on the session's path: {json.dumps(carried)}")
     stated |= {"count": options.count, "rate": options.rate, "pause_s": options.pause, "attachment": "nic",
                "agents": "one a node", "quick": options.quick}
-    return {"conditions": stated, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted": again,
+    return {"conditions": stated, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted_per_s": round(again / seconds, 1),
+            "retransmitted_without_per_s": round(again_quiet / quiet, 1),
             "carried_bytes": carried, "results": [summary(kind, took[kind], failed[kind]) for kind in KINDS]}
 
 
 def show(result):
     stated = result["conditions"]
     print(f"{stated['count']} of each kind, session at {stated['rate']} bit/s; round-trip time as TCP sees it {result['old_path_rtt_us']} us, "
-          f"{result['retransmitted']} segments sent again in all; kernel {stated['kernel']}, {stated['cpus']} CPUs\n")
+          f"segments sent again {result['retransmitted_per_s']} a second, without changes {result['retransmitted_without_per_s']}; kernel {stated['kernel']}, {stated['cpus']} CPUs\n")
     print(f"{'kind':<8} {'median us':>10} {'p80':>10} {'p99':>10} {'max':>10} {'failed':>7}")
     for r in result["results"]:
         times = " ".join(f"{r[name] if r[name] is not None else '-':>10}" for name in ("median_us", "p80_us", "p99_us", "max_us"))
