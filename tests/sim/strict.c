@@ -180,7 +180,8 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	const char *wrong;
 
 	sim_options_read(&o, s);
-	if (syn && (!track || over)) {
+	if (syn &&
+	    (!track || over || (again && after(sim_segment_end(s), track->side[reply].end)))) {
 		track_begin(w, node, track, s, &o);
 		return true;
 	}
