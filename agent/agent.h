@@ -19,9 +19,11 @@
 #include "datapath/datapath.h"
 
 #define DYSCO_TRACES_MAX  16
+#define DYSCO_HELD_MAX	  64  /* packets that came before the CUT of their path */
 #define DYSCO_WAITING_MAX 256 /* clients that wait for the end of a reconfiguration */
 
 struct dysco_trace;   /* trace.c */
+struct dysco_held;    /* hold.c */
 struct dysco_journal; /* journal.h */
 
 /* What the agent tells its surroundings. */
@@ -76,7 +78,9 @@ struct dysco_agent {
 	struct dysco_attached attached[DYSCO_ATTACHMENTS_MAX];
 	struct dysco_trace *traces[DYSCO_TRACES_MAX];
 	struct dysco_waiting waiting[DYSCO_WAITING_MAX];
-	uint32_t n_done;	       /* of them, those with done_ns */
+	uint32_t n_done; /* of them, those with done_ns */
+	struct dysco_held *held[DYSCO_HELD_MAX];
+	uint32_t n_held;
 	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
 	uint64_t ports_looked_up_ns, attachments_checked_ns, ids_pruned_ns;
 	bool state_changed; /* run-time changes to be stored; the storing side clears it */
@@ -155,6 +159,13 @@ void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *
 void dysco_reconfig_answer(struct dysco_agent *agent);
 void dysco_reconfig_expire(struct dysco_agent *agent, uint64_t now_ns);
 void dysco_reconfig_forget(struct dysco_agent *agent, const void *client);
+
+/* ---- hold.c ---- */
+/* After the core has seen this packet, before anything else: keeps it if it came too early. */
+void dysco_hold_early(struct dysco_agent *agent, const struct dysco_punt *punt, uint64_t now_ns);
+/* Shows the core those that are kept again. */
+void dysco_hold_retry(struct dysco_agent *agent, uint64_t now_ns);
+void dysco_hold_stop(struct dysco_agent *agent);
 
 /* ---- trace.c ---- */
 int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,

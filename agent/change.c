@@ -384,6 +384,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 void dysco_agent_stop(struct dysco_agent *agent)
 {
 	dysco_trace_forget(agent, NULL);
+	dysco_hold_stop(agent);
 	dysco_config_free(agent->config);
 	dysco_config_free(agent->base);
 	dysco_journal_free(agent->journal);

@@ -71,16 +71,22 @@ static uint16_t classify(struct dysco_agent *agent, const struct dysco_input *in
 static void packet_received(struct dysco_agent *agent, struct dysco_punt *punt)
 {
 	uint64_t started = agent->core.stats.counters[DYSCO_COUNTER_SESSIONS_STARTED];
+	uint64_t now_ns = dysco_now_ns();
+	uint32_t held = agent->n_held;
 
 	punt->input.policy = classify(agent, &punt->input);
 	agent->last_input = punt->input;
-	dysco_core_packet_received(&agent->core, dysco_now_ns(), &punt->input, &agent->actions);
+	dysco_core_packet_received(&agent->core, now_ns, &punt->input, &agent->actions);
+	dysco_hold_early(agent, punt, now_ns);
 	if (agent->core.stats.counters[DYSCO_COUNTER_SESSIONS_STARTED] != started &&
 	    punt->input.policy != DYSCO_NO_POLICY) {
 		agent->counts[punt->input.policy].matched++;
 	}
 	dysco_agent_perform(agent, punt);
 	agent->last_input.data = NULL;
+	if (held != 0 && agent->n_held == held) { /* this one came after them, and was not early */
+		dysco_hold_retry(agent, now_ns);
+	}
 	dysco_reconfig_answer(agent);
 }
 
@@ -143,6 +149,7 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 		dysco_agent_perform(agent, NULL);
 	}
 	dysco_trace_expire(agent, now_ns);
+	dysco_hold_retry(agent, now_ns);
 	dysco_reconfig_answer(agent);
 	dysco_reconfig_expire(agent, now_ns);
 	if (now_ns - agent->ports_looked_up_ns >= PORTS_INTERVAL_NS) {
