@@ -245,6 +245,22 @@ static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 	}
 }
 
+/* L's request is over while the session lives: the one that waited for it is looked at again. */
+static void end_request(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			struct dysco_actions *out)
+{
+	static const struct dysco_input none;
+	struct dysco_work w = {.core = core, .in = &none, .out = out, .now_ns = now_ns};
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t kept = a->kept;
+
+	a->kept = DYSCO_NO_ATTEMPT;
+	end_failed(core, now_ns, index, out);
+	if (kept != DYSCO_NO_ATTEMPT) {
+		dysco_kept_resume(core, &w, kept);
+	}
+}
+
 static void end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			  struct dysco_actions *out)
 {
@@ -396,17 +412,12 @@ static void peer_gone(struct dysco_core *core, const struct dysco_mail *mail, ui
 static void left_refused(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	uint32_t kept = a->kept;
 	uint8_t reason = mail->msg.attempt.reason;
 
 	switch (a->state) {
 	case DYSCO_ATTEMPT_REQUESTING:
 		a->reason = reason;
-		a->kept = DYSCO_NO_ATTEMPT;
-		end_failed(core, mail->w->now_ns, index, mail->w->out);
-		if (kept != DYSCO_NO_ATTEMPT) {
-			dysco_kept_resume(core, mail->w, kept);
-		}
+		end_request(core, mail->w->now_ns, index, mail->w->out);
 		break;
 	case DYSCO_ATTEMPT_SETTING_UP:
 	case DYSCO_ATTEMPT_PROVING:
@@ -416,7 +427,7 @@ static void left_refused(struct dysco_core *core, const struct dysco_mail *mail,
 		break;
 	case DYSCO_ATTEMPT_CANCELLING:
 		if (reason == DYSCO_NACK_EXPIRED) {
-			end_failed(core, mail->w->now_ns, index, mail->w->out);
+			end_request(core, mail->w->now_ns, index, mail->w->out);
 		}
 		break;
 	default:
@@ -500,7 +511,7 @@ void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uin
 		break;
 	case DYSCO_MSG_CANCELLED:
 		if (a->state == DYSCO_ATTEMPT_CANCELLING) {
-			end_failed(core, mail->w->now_ns, index, mail->w->out);
+			end_request(core, mail->w->now_ns, index, mail->w->out);
 		}
 		break;
 	case DYSCO_MSG_READY:
@@ -859,7 +870,7 @@ static void left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t in
 		break;
 	case DYSCO_ATTEMPT_CANCELLING:
 		if (!a->cut_made) {
-			end_failed(core, now_ns, index, out);
+			end_request(core, now_ns, index, out);
 			break;
 		}
 		repeat_left(core, now_ns, index, out); /* only R can say what has become of it */

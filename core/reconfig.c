@@ -222,6 +222,7 @@ static void answer_as_anchor(struct dysco_core *core, const struct dysco_mail *m
 		dysco_reply(core, mail, DYSCO_MSG_CANCEL, DYSCO_NACK_EXPIRED, 0);
 		break;
 	case DYSCO_MSG_CANCEL:
+		dysco_nonce_over(core, mail->msg.attempt.nonce, false); /* its LOCK may come yet */
 		dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
 		break;
 	case DYSCO_MSG_RELEASE:

@@ -85,6 +85,7 @@ byte ls[A], rs[A];
 byte owner[LAST], kept[LAST]; /* attempt + 1; 0: none */
 bit pend[LAST];
 byte over[5]; /* set of attempts */
+byte lapsed[LAST]; /* the same: the lease is over, what still comes is passed on */
 byte msg[12]; /* link * A + attempt: set of messages */
 byte dead = 255;
 byte losses, dups;
@@ -104,12 +105,10 @@ bit begun, granted;
 
 #if A == 1
 #define R_BUSY(i, a) false
-#define IN_TWO(i, a) false
 #define OTHERS_WAIT(a) false
 #define CONFLICT(a) false
 #elif A == 2
 #define R_BUSY(i, a) (right[1 - (a)] == (i) && R_ACTIVE(1 - (a)))
-#define IN_TWO(i, a) (right[1 - (a)] == (i) && rs[1 - (a)] >= R_TWO && R_ACTIVE(1 - (a)))
 #define OTHERS_WAIT(a) L_WAITS(1 - (a))
 #define CONFLICT(a) (OVERLAP(a, 1 - (a)) && HOLDS(1 - (a)))
 #else
@@ -117,8 +116,6 @@ bit begun, granted;
 #define O2(a) (((a) + 2) % 3)
 #define R_BUSY(i, a) ((right[O1(a)] == (i) && R_ACTIVE(O1(a))) || \
 		      (right[O2(a)] == (i) && R_ACTIVE(O2(a))))
-#define IN_TWO(i, a) ((right[O1(a)] == (i) && rs[O1(a)] >= R_TWO && R_ACTIVE(O1(a))) || \
-		      (right[O2(a)] == (i) && rs[O2(a)] >= R_TWO && R_ACTIVE(O2(a))))
 #define OTHERS_WAIT(a) (L_WAITS(O1(a)) || L_WAITS(O2(a)))
 #define CONFLICT(a) ((OVERLAP(a, O1(a)) && HOLDS(O1(a))) || (OVERLAP(a, O2(a)) && HOLDS(O2(a))))
 #endif
@@ -169,6 +166,30 @@ inline unlock(i, a)
 	fi
 }
 
+/* Nobody has spoken of the owner for long: the lock opens, the kept request comes too early. */
+inline lapse(i)
+{
+#ifndef EARLY_LEASE
+	assert(!HOLDS(owner[i] - 1));
+#endif
+	lapsed[i] = lapsed[i] | BIT(owner[i] - 1);
+	owner[i] = 0;
+	pend[i] = 0;
+	if
+	:: kept[i] != 0 ->
+		refuse(i, kept[i] - 1);
+		kept[i] = 0
+	:: else
+	fi
+}
+
+/* Of the kept request neither. */
+inline lapse_kept(i)
+{
+	refuse(i, kept[i] - 1);
+	kept[i] = 0
+}
+
 /* LOCK of a comes to agent i, or is its own wish. */
 inline lock_at(i, a)
 {
@@ -188,7 +209,11 @@ inline lock_at(i, a)
 				M(i - 1, a) = M(i - 1, a) | LOCKED
 			fi
 		:: i != right[a] && i == LAST -> refuse(i, a)
-		:: i != right[a] && i != LAST && i != left[a] && IN_TWO(i, a) -> refuse(i, a)
+		:: i != right[a] && i != LAST && (lapsed[i] & BIT(a)) -> M(i, a) = M(i, a) | LOCK
+		:: i != right[a] && i != LAST && !(lapsed[i] & BIT(a)) && i != left[a] &&
+		   owner[i] != a + 1 && kept[i] != a + 1 && R_BUSY(i, a) -> refuse(i, a)
+		/* a wish of its own does not wait */
+		:: i != right[a] && i != LAST && i == left[a] && owner[i] != 0 -> refuse(i, a)
 		:: else ->
 			if
 			:: owner[i] == 0 ->
@@ -198,7 +223,7 @@ inline lock_at(i, a)
 			:: owner[i] == a + 1 -> M(i, a) = M(i, a) | LOCK
 			:: owner[i] != 0 && owner[i] != a + 1 && pend[i] && kept[i] == 0 ->
 				kept[i] = a + 1
-			:: owner[i] != 0 && owner[i] != a + 1 && pend[i] && kept[i] == a + 1
+			:: owner[i] != 0 && owner[i] != a + 1 && kept[i] == a + 1
 			:: else -> refuse(i, a)
 			fi
 		fi
@@ -209,7 +234,8 @@ inline lock_at(i, a)
 inline locked_at(i, a)
 {
 	if
-	:: owner[i] == a + 1 && !(over[i] & BIT(a)) ->
+	:: owner[i] == a + 1 && i == left[a] && ls[a] != L_ASKING /* it wants it no more */
+	:: owner[i] == a + 1 && (i != left[a] || ls[a] == L_ASKING) ->
 		pend[i] = 0;
 		if
 		:: kept[i] != 0 ->
@@ -219,19 +245,17 @@ inline locked_at(i, a)
 		fi;
 		if
 		:: i != left[a] -> M(i - 1, a) = M(i - 1, a) | LOCKED
-		:: i == left[a] && ls[a] == L_ASKING ->
+		:: i == left[a] ->
 #ifndef EARLY_LEASE
 			assert(!CONFLICT(a));
 #endif
 			ls[a] = L_GRANTED;
 			granted = 1
-		:: else
 		fi
-	:: else ->
-		if
-		:: i == left[a] && (over[i] & BIT(a)) -> M(i, a) = M(i, a) | CANCEL
-		:: else
-		fi
+	:: owner[i] != a + 1 && (over[i] & BIT(a)) -> M(i, a) = M(i, a) | CANCEL
+	:: owner[i] != a + 1 && !(over[i] & BIT(a)) && (lapsed[i] & BIT(a)) && i != left[a] ->
+		M(i - 1, a) = M(i - 1, a) | LOCKED
+	:: else
 	fi
 }
 
@@ -278,9 +302,12 @@ inline cancel_at(i, a)
 	:: i == right[a] && rs[a] == R_ENDED -> M(i - 1, a) = M(i - 1, a) | CANCELLED
 	:: i == right[a] && (rs[a] == R_TAKEN || rs[a] == R_FREED) ->
 		M(i - 1, a) = M(i - 1, a) | R_REFUSED
-	:: i != right[a] && i == LAST ->
+	:: i != right[a] && (over[i] & BIT(a)) -> M(i - 1, a) = M(i - 1, a) | CANCELLED
+	:: i != right[a] && i != LAST && !(over[i] & BIT(a)) && kept[i] == a + 1 ->
+		kept[i] = 0;
 		REMEMBER(i, a);
 		M(i - 1, a) = M(i - 1, a) | CANCELLED
+	:: i != right[a] && i == LAST && !(over[i] & BIT(a)) /* its LOCK will be refused */
 	:: else ->
 #ifdef UNLOCK_ON_CANCEL /* hole 30 */
 		if
@@ -320,6 +347,7 @@ inline release_at(i, a)
 		rs[a] = R_ENDED;
 		REMEMBER(i, a);
 		M(i - 1, a) = M(i - 1, a) | RELEASED
+	:: i != right[a] && (over[i] & BIT(a)) -> M(i - 1, a) = M(i - 1, a) | RELEASED
 	:: else -> M(i, a) = M(i, a) | RELEASE
 	fi
 }
@@ -371,6 +399,7 @@ inline refused_at(i, a)
 #define UP(a)	(ALIVE(left[a]))
 #define OWN(m)	M(left[a], a) = M(left[a], a) | m
 
+#ifndef REPLAY /* tests/agree/replay.pml takes steps of the core */
 proctype attempt(byte a)
 {
 end:	do
@@ -392,6 +421,7 @@ end:	do
 	/* L gives up: asks R; then, when it never cut, goes without an answer */
 	:: d_step { (ls[a] == L_ASKING || ls[a] == L_GRANTED) && UP(a) ->
 		ls[a] = L_CANCELLING;
+		pend[left[a]] = 0;
 		OWN(CANCEL) }
 	:: d_step { ls[a] == L_CUTTING && UP(a) -> ls[a] = L_UNCUTTING; OWN(CANCEL) }
 	:: d_step { (ls[a] == L_CANCELLING || ls[a] == L_RELEASING) && UP(a) ->
@@ -411,6 +441,10 @@ end:	do
 		over[2] = over[2] & (255 - BIT(a));
 		over[3] = over[3] & (255 - BIT(a));
 		over[4] = over[4] & (255 - BIT(a));
+		lapsed[0] = lapsed[0] & (255 - BIT(a));
+		lapsed[1] = lapsed[1] & (255 - BIT(a));
+		lapsed[2] = lapsed[2] & (255 - BIT(a));
+		lapsed[3] = lapsed[3] & (255 - BIT(a));
 		ls[a] = L_IDLE }
 #endif
 #endif
@@ -427,8 +461,8 @@ end:	do
 #define LEASE_OVER(i) (owner[i] != 0 && GONE(owner[i] - 1))
 #endif
 #define LEASE(i)                                                                  \
-	:: d_step { ALIVE(i) && LEASE_OVER(i) -> unlock(i, (owner[i] - 1)) }          \
-	:: d_step { ALIVE(i) && kept[i] != 0 && GONE(kept[i] - 1) -> kept[i] = 0 }
+	:: d_step { ALIVE(i) && LEASE_OVER(i) -> lapse(i) }                            \
+	:: d_step { ALIVE(i) && kept[i] != 0 && GONE(kept[i] - 1) -> lapse_kept(i) }
 #define R_LEASE(a)                                                                \
 	:: d_step { ALIVE(right[a]) && GONE(a) && R_ACTIVE(a) ->                      \
 		    rs[a] = R_ENDED; REMEMBER(right[a], a) }
@@ -550,4 +584,5 @@ ltl grant { <> (granted || (begun && !SOME_FEASIBLE)) }
 #endif
 #ifdef LTL_ANSWER
 ltl answer { <>[] NONE_WAITS }
+#endif
 #endif
