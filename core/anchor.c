@@ -215,13 +215,16 @@ static void give_up_new(struct dysco_core *core, uint64_t now_ns, uint32_t index
 
 /* ---- steps ---- */
 
-/* Boxes of the new path may have seen all that was sent there acknowledged. */
+/* With the numbers of that path alone: its boxes know of no other. */
 static void reset_after_cut(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 
-	dysco_emit_segment(core, out, DYSCO_ACT_SEND, a->new_slot, DYSCO_TCP_RST | DYSCO_TCP_ACK,
-			   a->two.sent_end, a->two.host_ack, 0, NULL, 0);
+	struct dysco_segment s;
+
+	dysco_two_reset_part(&a->two, DYSCO_PATH_NEW, &s);
+	dysco_emit_segment(core, out, DYSCO_ACT_SEND, a->new_slot, s.flags, s.seq, s.ack, 0, NULL,
+			   0);
 }
 
 static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,

@@ -437,6 +437,9 @@ static bool merge_ack(struct dysco_two *two, enum dysco_path path, struct dysco_
 {
 	bool counts = ack_counts(two, path, s->ack);
 	bool said = counts && !dysco_after(two->acked, s->ack);
+	/* Boxes of the new path have to see the window that its bytes are sent into. */
+	dysco_seq_t edge =
+	    path == DYSCO_PATH_OLD && !two->cut_far ? dysco_seq_min(s->edge, two->cut) : s->edge;
 
 	if (!has(s, DYSCO_TCP_ACK)) {
 		return false;
@@ -446,8 +449,8 @@ static bool merge_ack(struct dysco_two *two, enum dysco_path path, struct dysco_
 		note_far(two);
 	}
 	if ((counts || path == DYSCO_PATH_NEW) && !is_of_handshake(two, path, s) &&
-	    dysco_after(s->edge, two->edge)) {
-		two->edge = s->edge;
+	    dysco_after(edge, two->edge)) {
+		two->edge = edge;
 		said = true;
 	}
 	merge_sack(two, s);

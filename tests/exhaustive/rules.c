@@ -359,7 +359,11 @@ static void check_merge(const struct dysco_two *before, enum dysco_path path,
 	CHECK("merged acknowledgement", two->acked == acked);
 	CHECK("merged edge goes back", !dysco_after(before->edge, two->edge));
 	CHECK("merged edge is more than was granted",
-	      two->edge == before->edge || two->edge == s->edge);
+	      two->edge == before->edge || two->edge == s->edge ||
+		  (path == DYSCO_PATH_OLD && two->edge == two->cut));
+	CHECK("the old path opens a window for the new one",
+	      path == DYSCO_PATH_NEW || two->edge == before->edge || two->cut_far ||
+		  !dysco_after(two->edge, two->cut));
 	CHECK("something new is kept from the host",
 	      wanted || (two->acked == before->acked && two->edge == before->edge));
 	CHECK("sent_done", dysco_two_sent_done(two) == !dysco_after(two->cut, two->acked));
