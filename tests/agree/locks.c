@@ -4,6 +4,7 @@
  * steps of model/locks.pml with the state after each (README.md).
  *
  *     locks FIRST LAST          a run for each seed, to standard output
+ *     locks TRAIL               the steps of a trail, as far as the core can take them
  */
 #include "tests/agree/row.h"
 
@@ -329,14 +330,127 @@ static bool run(struct walk *w, uint64_t seed)
 	return !w->row.broken;
 }
 
+/* ---- trails of the model ---- */
+
+/* The latest copy of the message of the attempt that was sent to this host. */
+static uint32_t copy_of(const struct walk *w, const char *word, uint8_t at, uint8_t who)
+{
+	uint32_t found = ROW_AIR;
+
+	for (uint32_t i = 0; i < w->row.n_air; i++) {
+		const struct row_packet *f = &w->row.air[i];
+
+		if (f->message && f->to == at && f->attempt == who &&
+		    strcmp(word_of(f->message), word) == 0) {
+			found = i;
+		}
+	}
+	return found;
+}
+
+static bool follow_lease(struct walk *w, uint8_t at)
+{
+	uint8_t who = (uint8_t)(w->before.owner[at] - 1);
+
+	if (w->before.owner[at] == 0 || w->row.attempt[who].left == at) {
+		return false;
+	}
+	row_due(&w->row, at, who, true, false);
+	say(w, "lease", at, who, 0);
+	return true;
+}
+
+/* Packets that the model does not have, oldest first, until the anchor has done what the trail
+ * says. */
+static bool follow_inner(struct walk *w, const char *word)
+{
+	for (uint32_t i = 0; i < w->row.n_air; i++) {
+		const struct row_packet *f = &w->row.air[i];
+		struct row_state now;
+
+		if (f->came || f->reset || f->message) {
+			continue;
+		}
+		row_observe(&w->row, &w->before);
+		if (f->attempt == ROW_NOBODY) {
+			deliver_plain(w, i);
+		} else {
+			deliver(w, i);
+		}
+		row_observe(&w->row, &now);
+		for (uint8_t a = 0; a < ROW_ATTEMPTS; a++) {
+			if (strcmp(inner_word(&w->before, &now, a), word) == 0) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* false: the core cannot take this step. */
+static bool follow(struct walk *w, const char *word, uint8_t at, uint8_t who)
+{
+	uint32_t copy = copy_of(w, word, at, who);
+
+	row_observe(&w->row, &w->before);
+	if (strcmp(word, "ask") == 0) {
+		row_ask(&w->row, who);
+		say(w, word, at, who, 0);
+	} else if (strcmp(word, "give_up") == 0) {
+		if (w->before.ls[who] == ROW_L_CANCELLING || w->before.ls[who] == ROW_L_RELEASING) {
+			row_due(&w->row, at, who, false, true);
+		} else {
+			row_cancel(&w->row, who);
+		}
+		say_inner(w, at, who, 0);
+	} else if (strcmp(word, "lease") == 0) {
+		return follow_lease(w, at);
+	} else if (copy != ROW_AIR) {
+		deliver(w, copy);
+	} else {
+		return follow_inner(w, word);
+	}
+	return true;
+}
+
+/* A trail as text: a first line, `run` with the anchors, then a step a line. */
+static bool trail(struct walk *w, const char *path)
+{
+	FILE *file = fopen(path, "r");
+	unsigned int n[6], at, who, step = 0;
+	char word[16];
+	bool goes = true;
+
+	if (!file || fscanf(file, "#%*[^\n] run %u %u %u %u %u %u", &n[0], &n[1], &n[2], &n[3],
+			    &n[4], &n[5]) != 6) {
+		return false;
+	}
+	memset(w, 0, sizeof(*w));
+	row_open(&w->row);
+	w->leaving = ROW_NOBODY;
+	for (int k = 0; k < ROW_ATTEMPTS; k++) {
+		w->row.attempt[k].left = (uint8_t)n[2 * k];
+		w->row.attempt[k].right = (uint8_t)n[2 * k + 1];
+	}
+	printf("run %u %u %u %u %u %u trail\n", n[0], n[1], n[2], n[3], n[4], n[5]);
+	while (goes && fscanf(file, "%15s %u %u", word, &at, &who) == 3) {
+		step++;
+		goes = at < ROW_HOSTS && follow(w, word, (uint8_t)at, (uint8_t)who);
+	}
+	fprintf(stderr, goes ? "followed to the end, %u steps\n" : "left at step %u: %s %u %u\n",
+		step, word, at, who);
+	fclose(file);
+	return step > 0 && !w->row.broken;
+}
+
 int main(int argc, char **argv)
 {
 	struct walk *w = malloc(sizeof(*w));
 	uint64_t first = argc == 3 ? strtoull(argv[1], NULL, 10) : 0;
 	uint64_t last = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-	bool good = w && first > 0;
+	bool good = w && (first > 0 || (argc == 2 && trail(w, argv[1])));
 
-	for (uint64_t seed = first; good && seed <= last; seed++) {
+	for (uint64_t seed = first; good && argc == 3 && seed <= last; seed++) {
 		good = run(w, seed);
 	}
 	free(w);
