@@ -7,11 +7,9 @@
  *               \____________\__________\_________\> CANCELLING
  *   right  REQUESTED > WAITING > READY > TWO_PATHS > DONE > FREED
  */
-#include "core/reconfig.h"
+#include "core/anchor.h"
 
 #include <string.h>
-
-/* ---- telling the other anchor ---- */
 
 static uint32_t control_of(const struct dysco_attempt *a)
 {
@@ -29,57 +27,13 @@ static void tell(struct dysco_core *core, struct dysco_actions *out, uint32_t in
 	dysco_ctl_send(core, out, control_of(a), type, msg);
 }
 
-static void tell_plain(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
-		       enum dysco_message_type type, uint16_t flags, bool both)
+void dysco_anchor_tell_plain(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+			     enum dysco_message_type type, uint16_t flags, bool both)
 {
 	struct dysco_msg_control msg = dysco_attempt_message(core, index);
 
 	msg.attempt.flags = flags;
 	tell(core, out, index, type, &msg, both);
-}
-
-void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
-{
-	const struct dysco_attempt *a = dysco_attempt_at(core, index);
-	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
-	struct dysco_msg_control msg = dysco_attempt_message(core, index);
-
-	msg.subsession = old->wire_tuple;
-	msg.list = a->list;
-	if (a->kind == DYSCO_KIND_RECOVERY) {
-		msg.numbers = dysco_recovery_numbers(core, a->old_slot);
-	} else if (a->kind == DYSCO_KIND_LATE) {
-		msg.numbers = dysco_late_numbers(core, a->old_slot);
-	} else {
-		msg.numbers.seq = old->offsets.seq_out;
-		msg.numbers.ts = old->offsets.ts_out;
-	}
-	dysco_ctl_send(core, out, a->to_right, DYSCO_MSG_LOCK, &msg);
-}
-
-static void tell_locked(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
-{
-	const struct dysco_attempt *a = dysco_attempt_at(core, index);
-	struct dysco_msg_control msg = dysco_attempt_message(core, index);
-
-	if (a->kind == DYSCO_KIND_RECOVERY) {
-		msg.numbers = dysco_recovery_numbers(core, a->old_slot);
-	} else {
-		msg.numbers.seq = a->locked.seq_out;
-		msg.numbers.ts = a->locked.ts_out;
-	}
-	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_LOCKED, &msg);
-}
-
-static void tell_ready(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
-{
-	const struct dysco_attempt *a = dysco_attempt_at(core, index);
-	struct dysco_msg_control msg = dysco_attempt_message(core, index);
-
-	msg.numbers.seq = a->peer_isn;
-	msg.numbers.ts = a->isn;
-	dysco_new_path_ack(core, index, out); /* the opening ACK */
-	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_READY, &msg);
 }
 
 static struct dysco_msg_control cut_message(const struct dysco_core *core, uint32_t index,
@@ -95,8 +49,8 @@ static struct dysco_msg_control cut_message(const struct dysco_core *core, uint3
 	return msg;
 }
 
-static void tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
-		     uint16_t flags)
+void dysco_anchor_tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+			   uint16_t flags)
 {
 	struct dysco_msg_control msg = cut_message(core, index, flags);
 
@@ -104,8 +58,8 @@ static void tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_
 }
 
 /* By the path that the other's CUT came by: what is told on both must not be answered fourfold. */
-static void answer_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
-		       uint16_t flags)
+void dysco_anchor_answer_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
+			     uint16_t flags)
 {
 	struct dysco_msg_control msg = cut_message(core, index, flags);
 
@@ -116,17 +70,16 @@ static void answer_cut(struct dysco_core *core, const struct dysco_mail *mail, u
 	}
 }
 
-static void tell_done(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
+void dysco_anchor_tell_done(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 	bool seen = a->seen & DYSCO_ATTEMPT_PEER_DONE;
 
-	tell_plain(core, out, index, DYSCO_MSG_DONE, seen ? DYSCO_CONTROL_SEEN : 0, true);
+	dysco_anchor_tell_plain(core, out, index, DYSCO_MSG_DONE, seen ? DYSCO_CONTROL_SEEN : 0,
+				true);
 }
 
-/* ---- legs change their parts ---- */
-
-static void set_mode(struct dysco_core *core, uint32_t slot, enum dysco_leg_mode mode)
+void dysco_anchor_set_mode(struct dysco_core *core, uint32_t slot, enum dysco_leg_mode mode)
 {
 	__atomic_store_n(&dysco_leg_at(core, slot)->mode, (uint8_t)mode, __ATOMIC_RELEASE);
 }
@@ -141,7 +94,7 @@ static void bury(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 	cold->attempt = DYSCO_NO_ATTEMPT;
 	dysco_leg_at(core, slot)->partner = DYSCO_NO_SLOT;
 	dysco_leg_at(core, slot)->run[DYSCO_OUT].last_ns = now_ns;
-	set_mode(core, slot, DYSCO_MODE_DEAD);
+	dysco_anchor_set_mode(core, slot, DYSCO_MODE_DEAD);
 }
 
 /* The chain as this host knows it: what was before the anchors, the new path, what is behind it. */
@@ -213,8 +166,6 @@ static void give_up_new(struct dysco_core *core, uint64_t now_ns, uint32_t index
 	}
 }
 
-/* ---- steps ---- */
-
 /* With the numbers of that path alone: its boxes know of no other. */
 static void reset_after_cut(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
 {
@@ -227,8 +178,8 @@ static void reset_after_cut(struct dysco_core *core, uint32_t index, struct dysc
 			   0);
 }
 
-static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
-		       struct dysco_actions *out)
+void dysco_anchor_end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			     struct dysco_actions *out)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 	uint32_t slot = a->old_slot, kept = a->kept;
@@ -249,8 +200,8 @@ static void end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 }
 
 /* L's request is over while the session lives: the one that waited for it is looked at again. */
-static void end_request(struct dysco_core *core, uint64_t now_ns, uint32_t index,
-			struct dysco_actions *out)
+void dysco_anchor_end_request(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			      struct dysco_actions *out)
 {
 	static const struct dysco_input none;
 	struct dysco_work w = {.core = core, .in = &none, .out = out, .now_ns = now_ns};
@@ -258,14 +209,14 @@ static void end_request(struct dysco_core *core, uint64_t now_ns, uint32_t index
 	uint32_t kept = a->kept;
 
 	a->kept = DYSCO_NO_ATTEMPT;
-	end_failed(core, now_ns, index, out);
+	dysco_anchor_end_failed(core, now_ns, index, out);
 	if (kept != DYSCO_NO_ATTEMPT) {
 		dysco_kept_resume(core, &w, kept);
 	}
 }
 
-static void end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
-			  struct dysco_actions *out)
+void dysco_anchor_end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+				struct dysco_actions *out)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
@@ -288,46 +239,28 @@ void dysco_anchor_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 		dysco_new_path_reset(core, index, out);
 	}
 	dysco_attempt_enter(core, now_ns, index, DYSCO_ATTEMPT_CANCELLING);
-	tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
+	dysco_anchor_tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
 }
 
 /* L: cut, and tell it. R: the same, when L's cut is there. */
-static void make_cut(struct dysco_core *core, uint32_t index)
+void dysco_anchor_make_cut(struct dysco_core *core, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
-	set_mode(core, a->old_slot, DYSCO_MODE_PUNT);
+	dysco_anchor_set_mode(core, a->old_slot, DYSCO_MODE_PUNT);
 	dysco_relay_begin(core, a);
 	a->cut_made = 1;
 }
 
 /* A FIN below a cut would never reach the boxes of the new path (docs/protocol.md 12.5). */
-static bool is_closing(const struct dysco_leg *leg)
+bool dysco_anchor_is_closing(const struct dysco_leg *leg)
 {
 	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
 
 	return dysco_leg_is_over(leg) || (seen & DYSCO_SEEN_FIN);
 }
 
-static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	const uint8_t both = DYSCO_ATTEMPT_READY_IN | DYSCO_ATTEMPT_OPENED;
-	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
-
-	if (a->state != DYSCO_ATTEMPT_PROVING || (a->seen & both) != both) {
-		return;
-	}
-	if (is_closing(old)) {
-		dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_CLOSING, w->out);
-		return;
-	}
-	make_cut(core, index);
-	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_CUTTING);
-	tell_cut(core, w->out, index, 0);
-}
-
-static void finish(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+void dysco_anchor_finish(struct dysco_core *core, struct dysco_work *w, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 	bool left = a->role == DYSCO_PART_LEFT_ANCHOR;
@@ -337,64 +270,33 @@ static void finish(struct dysco_core *core, struct dysco_work *w, uint32_t index
 	dysco_event(w->out, DYSCO_EVENT_RECONFIGURED, a->new_slot, DYSCO_REASON_NONE);
 	if (left) {
 		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_RELEASING);
-		tell_plain(core, w->out, index, DYSCO_MSG_DONE, DYSCO_CONTROL_SEEN, false);
-		tell_plain(core, w->out, index, DYSCO_MSG_RELEASE, 0, true);
+		dysco_anchor_tell_plain(core, w->out, index, DYSCO_MSG_DONE, DYSCO_CONTROL_SEEN,
+					false);
+		dysco_anchor_tell_plain(core, w->out, index, DYSCO_MSG_RELEASE, 0, true);
 	} else {
 		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_FREED);
 	}
 }
 
 /* After anything that may have completed a direction. */
-static void progress(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+void dysco_anchor_progress(struct dysco_core *core, struct dysco_work *w, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
 	if (a->state == DYSCO_ATTEMPT_TWO_PATHS && dysco_two_done(&a->two)) {
 		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_DONE);
-		tell_done(core, w->out, index);
+		dysco_anchor_tell_done(core, w->out, index);
 	}
 	if (a->state == DYSCO_ATTEMPT_DONE && (a->seen & DYSCO_ATTEMPT_PEER_DONE)) {
-		finish(core, w, index);
+		dysco_anchor_finish(core, w, index);
 	}
-}
-
-/* ---- the left anchor's messages ---- */
-
-static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
-	uint32_t kept = a->kept;
-
-	if (a->state != DYSCO_ATTEMPT_REQUESTING) {
-		return;
-	}
-	a->kept = DYSCO_NO_ATTEMPT;
-	if (kept != DYSCO_NO_ATTEMPT) {
-		dysco_kept_refuse(core, mail->w->out, mail->w->now_ns, kept, DYSCO_NACK_BUSY);
-	}
-	if (a->kind == DYSCO_KIND_RECOVERY) {
-		a->fixed_cut = mail->msg.numbers.base; /* the ends' numbers are the same */
-	} else {
-		a->offset_in = mail->msg.numbers.seq + old->offsets.seq_in;
-		a->ts_in = mail->msg.numbers.ts + old->offsets.ts_in;
-	}
-	if (dysco_leg_not_ready(old) != DYSCO_NACK_NONE ||
-	    !dysco_new_path_begin(core, mail->w->now_ns, index, mail->w->out)) {
-		dysco_anchor_cancel(core, mail->w->now_ns, index,
-				    dysco_leg_not_ready(old) ? dysco_leg_not_ready(old)
-							     : DYSCO_NACK_RESOURCES,
-				    mail->w->out);
-		return;
-	}
-	dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_SETTING_UP);
 }
 
 /*
  * Both cuts stood, and the peer knows the attempt as failed: its session was
  * reset, and the RST lost on both paths. Ours ends the same way.
  */
-static void peer_gone(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+void dysco_anchor_peer_gone(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 	bool moved = a->state == DYSCO_ATTEMPT_RELEASING || a->state == DYSCO_ATTEMPT_FREED;
@@ -408,73 +310,11 @@ static void peer_gone(struct dysco_core *core, const struct dysco_mail *mail, ui
 		a->new_slot = DYSCO_NO_SLOT;
 		dysco_cold_at(core, slot)->attempt = DYSCO_NO_ATTEMPT;
 	}
-	end_failed(core, mail->w->now_ns, index, mail->w->out);
+	dysco_anchor_end_failed(core, mail->w->now_ns, index, mail->w->out);
 	dysco_reset_session(core, mail->w->now_ns, slot, mail->w->out);
 }
 
-static void left_refused(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	uint8_t reason = mail->msg.attempt.reason;
-
-	switch (a->state) {
-	case DYSCO_ATTEMPT_REQUESTING:
-		a->reason = reason;
-		end_request(core, mail->w->now_ns, index, mail->w->out);
-		break;
-	case DYSCO_ATTEMPT_SETTING_UP:
-	case DYSCO_ATTEMPT_PROVING:
-	case DYSCO_ATTEMPT_CUTTING:
-		dysco_anchor_cancel(core, mail->w->now_ns, index, (enum dysco_nack)reason,
-				    mail->w->out);
-		break;
-	case DYSCO_ATTEMPT_CANCELLING:
-		if (reason == DYSCO_NACK_EXPIRED) {
-			end_request(core, mail->w->now_ns, index, mail->w->out);
-		}
-		break;
-	default:
-		peer_gone(core, mail, index);
-		break;
-	}
-}
-
-static void left_ready(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	if (a->state != DYSCO_ATTEMPT_PROVING) {
-		return;
-	}
-	if (mail->msg.numbers.seq != a->isn || mail->msg.numbers.ts != a->peer_isn) {
-		dysco_anchor_cancel(core, mail->w->now_ns, index, DYSCO_NACK_RENUMBERED,
-				    mail->w->out);
-		return;
-	}
-	a->seen |= DYSCO_ATTEMPT_READY_IN;
-	maybe_cut(core, mail->w, index);
-}
-
-/* A plain CUT says nothing to one who has cancelled: it may be older than the CANCEL. */
-static void left_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	bool refused = mail->msg.attempt.flags & DYSCO_CONTROL_REFUSED;
-
-	if (a->state == DYSCO_ATTEMPT_CUTTING ||
-	    (a->state == DYSCO_ATTEMPT_CANCELLING && a->cut_made && refused)) {
-		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
-		a->seen |= DYSCO_ATTEMPT_PEER_CUT | DYSCO_ATTEMPT_CUT_SEEN;
-		a->reason = DYSCO_NACK_NONE;
-		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
-	}
-	if (a->seen & DYSCO_ATTEMPT_PEER_CUT) {
-		answer_cut(core, mail, index, DYSCO_CONTROL_SEEN);
-		progress(core, mail->w, index);
-	}
-}
-
-static void peer_done(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+void dysco_anchor_peer_done(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
@@ -486,245 +326,12 @@ static void peer_done(struct dysco_core *core, const struct dysco_mail *mail, ui
 	    !(mail->msg.attempt.flags & DYSCO_CONTROL_SEEN)) {
 		dysco_reply(core, mail, DYSCO_MSG_DONE, DYSCO_NACK_NONE, DYSCO_CONTROL_SEEN);
 	}
-	progress(core, mail->w, index);
+	dysco_anchor_progress(core, mail->w, index);
 }
-
-/* By both paths: agents on either have opened their locks then. */
-static void left_released(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	a->released |= mail->new_path ? 2 : 1;
-	if (a->state == DYSCO_ATTEMPT_RELEASING && a->released == 3) {
-		end_completed(core, mail->w->now_ns, index, mail->w->out);
-	}
-}
-
-void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	dysco_attempt_heard(core, mail->w->now_ns, index);
-	switch (mail->type) {
-	case DYSCO_MSG_LOCKED:
-		left_locked(core, mail, index);
-		break;
-	case DYSCO_MSG_NACK:
-		left_refused(core, mail, index);
-		break;
-	case DYSCO_MSG_CANCELLED:
-		if (a->state == DYSCO_ATTEMPT_CANCELLING) {
-			end_request(core, mail->w->now_ns, index, mail->w->out);
-		}
-		break;
-	case DYSCO_MSG_READY:
-		left_ready(core, mail, index);
-		break;
-	case DYSCO_MSG_CUT:
-		left_cut(core, mail, index);
-		break;
-	case DYSCO_MSG_DONE:
-		peer_done(core, mail, index);
-		break;
-	case DYSCO_MSG_RELEASED:
-		left_released(core, mail, index);
-		break;
-	default:
-		break;
-	}
-}
-
-/* ---- the right anchor's messages ---- */
-
-void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *mail, uint32_t left)
-{
-	const struct dysco_leg *leg = dysco_leg_at(core, left);
-	struct dysco_leg_cold *cold = dysco_cold_at(core, left);
-	enum dysco_nack reason =
-	    cold->attempt != DYSCO_NO_ATTEMPT ? DYSCO_NACK_BUSY : dysco_leg_not_ready(leg);
-	uint32_t index = DYSCO_NO_ATTEMPT;
-	struct dysco_attempt *a;
-
-	if (reason == DYSCO_NACK_NONE) {
-		index = dysco_attempt_make(core, DYSCO_PART_RIGHT_ANCHOR, mail->host, &mail->msg);
-		reason = DYSCO_NACK_RESOURCES;
-	}
-	if (index == DYSCO_NO_ATTEMPT) {
-		dysco_nonce_over(core, mail->msg.attempt.nonce, false);
-		dysco_reply(core, mail, DYSCO_MSG_NACK, reason, 0);
-		return;
-	}
-	a = dysco_attempt_at(core, index);
-	a->old_slot = left;
-	a->to_left = mail->via;
-	a->started_ns = mail->w->now_ns;
-	a->locked = leg->offsets;
-	if (a->kind == DYSCO_KIND_RECOVERY) {
-		a->fixed_cut = mail->msg.numbers.base;
-		set_mode(core, left, DYSCO_MODE_PUNT);
-	} else if (a->kind == DYSCO_KIND_ORDINARY) {
-		a->offset_in = mail->msg.numbers.seq + leg->offsets.seq_in;
-		a->ts_in = mail->msg.numbers.ts + leg->offsets.ts_in;
-	}
-	cold->attempt = index;
-	dysco_cold_at(core, mail->via)->attempt = index;
-	dysco_cold_at(core, mail->via)->ended_ns = 0;
-	dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_REQUESTED);
-	dysco_attempt_heard(core, mail->w->now_ns, index);
-	tell_locked(core, mail->w->out, index);
-}
-
-/* Before it has cut, R may end an attempt by itself: it has not used the new path. */
-static void right_refuse(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
-			 enum dysco_nack reason)
-{
-	dysco_reply(core, mail, DYSCO_MSG_NACK, reason, 0);
-	end_failed(core, mail->w->now_ns, index, mail->w->out);
-}
-
-static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	if (a->state == DYSCO_ATTEMPT_WAITING || a->state == DYSCO_ATTEMPT_READY) {
-		if (mail->msg.numbers.base != a->peer_isn + 1) {
-			right_refuse(core, mail, index, DYSCO_NACK_RENUMBERED);
-			return;
-		}
-		if (is_closing(dysco_leg_at(core, a->old_slot))) {
-			right_refuse(core, mail, index, DYSCO_NACK_CLOSING);
-			return;
-		}
-		make_cut(core, index);
-		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
-		a->seen |= DYSCO_ATTEMPT_PEER_CUT;
-		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
-	}
-	if (mail->msg.attempt.flags & DYSCO_CONTROL_SEEN) {
-		a->seen |= DYSCO_ATTEMPT_CUT_SEEN;
-	} else if (a->seen & DYSCO_ATTEMPT_PEER_CUT) {
-		answer_cut(core, mail, index, DYSCO_CONTROL_SEEN);
-	}
-	progress(core, mail->w, index);
-}
-
-/* Only R can undo the cuts: it alone knows whether anything was taken from the new path. */
-static void right_cancel(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	if (a->state == DYSCO_ATTEMPT_FREED || (a->seen & DYSCO_ATTEMPT_TAKEN) ||
-	    (a->seen & DYSCO_ATTEMPT_CUT_SEEN)) {
-		a->seen |= DYSCO_ATTEMPT_TAKEN; /* refused once, refused for ever */
-		answer_cut(core, mail, index, DYSCO_CONTROL_SEEN | DYSCO_CONTROL_REFUSED);
-		return;
-	}
-	dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
-	dysco_new_path_reset(core, index, mail->w->out); /* L's may be lost */
-	end_failed(core, mail->w->now_ns, index, mail->w->out);
-}
-
-static void right_release(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	if (a->state == DYSCO_ATTEMPT_DONE) {
-		a->seen |= DYSCO_ATTEMPT_PEER_DONE;
-		finish(core, mail->w, index);
-	}
-	if (a->state == DYSCO_ATTEMPT_FREED) {
-		dysco_reply(core, mail, DYSCO_MSG_RELEASED, DYSCO_NACK_NONE, 0);
-		end_completed(core, mail->w->now_ns, index, mail->w->out);
-	}
-}
-
-void dysco_right_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	dysco_attempt_heard(core, mail->w->now_ns, index);
-	switch (mail->type) {
-	case DYSCO_MSG_LOCK:
-		dysco_attempt_heard_by(core, index, mail->via, mail->w->now_ns);
-		tell_locked(core, mail->w->out, index);
-		break;
-	case DYSCO_MSG_CUT:
-		right_cut(core, mail, index);
-		break;
-	case DYSCO_MSG_DONE:
-		peer_done(core, mail, index);
-		break;
-	case DYSCO_MSG_CANCEL:
-		right_cancel(core, mail, index);
-		break;
-	case DYSCO_MSG_RELEASE:
-		right_release(core, mail, index);
-		break;
-	case DYSCO_MSG_NACK:
-		peer_gone(core, mail, index);
-		break;
-	default:
-		break;
-	}
-}
-
-/* ---- packets ---- */
 
 static void ends_here(struct dysco_work *w, uint32_t slot)
 {
 	dysco_act(w->out, DYSCO_ACT_DROP, slot);
-}
-
-/* SYN-ACK, opening ACK, RST: before there are two paths. */
-static void left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	bool acks_syn = (w->p.flags & DYSCO_TCP_ACK) && w->p.ack == a->isn + 1;
-
-	if (w->p.flags & DYSCO_TCP_RST) {
-		if (acks_syn || w->p.seq == a->peer_isn + 1) {
-			dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_NEW_PATH, w->out);
-		}
-		return;
-	}
-	if (!acks_syn) {
-		return;
-	}
-	if (w->p.flags & DYSCO_TCP_SYN) {
-		if (a->state == DYSCO_ATTEMPT_SETTING_UP) {
-			a->seen |= DYSCO_ATTEMPT_ANSWERED;
-			a->peer_isn = w->p.seq;
-			a->peer_ts =
-			    dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
-			dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_PROVING);
-		}
-		if (w->p.seq == a->peer_isn) {
-			dysco_new_path_ack(core, index, w->out);
-		}
-	} else if (a->state == DYSCO_ATTEMPT_PROVING && w->p.seq == a->peer_isn + 1) {
-		a->seen |= DYSCO_ATTEMPT_OPENED;
-		maybe_cut(core, w, index);
-	}
-}
-
-static void right_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	struct dysco_msg_control msg = dysco_attempt_message(core, index);
-
-	if (w->p.flags & DYSCO_TCP_RST) {
-		if (w->p.seq == a->peer_isn + 1 && a->state != DYSCO_ATTEMPT_REQUESTED) {
-			msg.attempt.reason = DYSCO_NACK_NEW_PATH;
-			dysco_ctl_send(core, w->out, a->to_left, DYSCO_MSG_NACK, &msg);
-			end_failed(core, w->now_ns, index, w->out);
-		}
-		return;
-	}
-	if ((w->p.flags & DYSCO_TCP_SYN) || w->p.ack != a->isn + 1) {
-		return;
-	}
-	if (a->state == DYSCO_ATTEMPT_WAITING) {
-		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_READY);
-	}
-	tell_ready(core, w->out, index);
 }
 
 static void new_leg_packet(struct dysco_core *core, struct dysco_work *w, uint32_t index)
@@ -746,9 +353,9 @@ static void new_leg_packet(struct dysco_core *core, struct dysco_work *w, uint32
 	}
 	ends_here(w, a->new_slot);
 	if (a->role == DYSCO_PART_RIGHT_ANCHOR) {
-		right_handshake(core, w, index);
+		dysco_right_handshake(core, w, index);
 	} else if (a->state == DYSCO_ATTEMPT_SETTING_UP || a->state == DYSCO_ATTEMPT_PROVING) {
-		left_handshake(core, w, index);
+		dysco_left_handshake(core, w, index);
 	} else if (a->state == DYSCO_ATTEMPT_CUTTING && (w->p.flags & DYSCO_TCP_SYN)) {
 		dysco_new_path_ack(core, index, w->out);
 	}
@@ -789,10 +396,8 @@ void dysco_anchor_packet(struct dysco_core *core, struct dysco_work *w, uint32_t
 		session_reset(core, w, index);
 		return;
 	}
-	progress(core, w, index);
+	dysco_anchor_progress(core, w, index);
 }
-
-/* ---- timers ---- */
 
 void dysco_anchor_session_over(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			       struct dysco_actions *out)
@@ -814,109 +419,7 @@ void dysco_anchor_session_over(struct dysco_core *core, uint64_t now_ns, uint32_
 		dysco_ctl_send(core, out, control_of(a), left ? DYSCO_MSG_CANCEL : DYSCO_MSG_NACK,
 			       &msg);
 	}
-	end_failed(core, now_ns, index, out);
-}
-
-static void repeat_left(struct dysco_core *core, uint64_t now_ns, uint32_t index,
-			struct dysco_actions *out)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	switch (a->state) {
-	case DYSCO_ATTEMPT_REQUESTING:
-		dysco_anchor_lock(core, index, out);
-		break;
-	case DYSCO_ATTEMPT_SETTING_UP:
-		dysco_new_path_syn(core, index, out);
-		break;
-	case DYSCO_ATTEMPT_PROVING:
-		dysco_new_path_ack(core, index, out);
-		break;
-	case DYSCO_ATTEMPT_CUTTING:
-		tell_cut(core, out, index, 0);
-		break;
-	case DYSCO_ATTEMPT_TWO_PATHS:
-		dysco_anchor_lock(core, index, out); /* the lease */
-		a->next_ns = now_ns + DYSCO_RENEW_NS;
-		break;
-	case DYSCO_ATTEMPT_DONE:
-		tell_done(core, out, index);
-		break;
-	case DYSCO_ATTEMPT_RELEASING:
-		tell_plain(core, out, index, DYSCO_MSG_RELEASE, 0, true);
-		break;
-	default:
-		if (!a->cut_made) {
-			dysco_new_path_reset(core, index, out);
-		}
-		tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
-		break;
-	}
-}
-
-static void left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t index,
-			   struct dysco_actions *out)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-
-	switch (a->state) {
-	case DYSCO_ATTEMPT_REQUESTING:
-		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_TIMEOUT, out);
-		break;
-	case DYSCO_ATTEMPT_SETTING_UP:
-	case DYSCO_ATTEMPT_PROVING:
-	case DYSCO_ATTEMPT_CUTTING:
-		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_NEW_PATH, out);
-		break;
-	case DYSCO_ATTEMPT_RELEASING:
-		end_completed(core, now_ns, index, out);
-		break;
-	case DYSCO_ATTEMPT_CANCELLING:
-		if (!a->cut_made) {
-			end_request(core, now_ns, index, out);
-			break;
-		}
-		repeat_left(core, now_ns, index, out); /* only R can say what has become of it */
-		break;
-	default:
-		repeat_left(core, now_ns, index, out);
-		break;
-	}
-}
-
-static void right_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
-		      struct dysco_actions *out)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	bool lapsed = now_ns >= a->lease_ns;
-
-	switch (a->state) {
-	case DYSCO_ATTEMPT_WAITING:
-	case DYSCO_ATTEMPT_REQUESTED:
-	case DYSCO_ATTEMPT_READY:
-		if (lapsed) {
-			dysco_new_path_reset(core, index, out);
-			end_failed(core, now_ns, index, out);
-		} else if (a->state == DYSCO_ATTEMPT_WAITING) {
-			dysco_new_path_syn(core, index, out);
-		} else if (a->state == DYSCO_ATTEMPT_READY) {
-			tell_ready(core, out, index);
-		}
-		break;
-	case DYSCO_ATTEMPT_TWO_PATHS:
-		if (!(a->seen & DYSCO_ATTEMPT_CUT_SEEN)) {
-			tell_cut(core, out, index, DYSCO_CONTROL_SEEN);
-		}
-		break;
-	case DYSCO_ATTEMPT_DONE:
-		tell_done(core, out, index);
-		break;
-	default:
-		if (lapsed) {
-			end_completed(core, now_ns, index, out);
-		}
-		break;
-	}
+	dysco_anchor_end_failed(core, now_ns, index, out);
 }
 
 static uint64_t back_off(uint8_t tries)
@@ -935,12 +438,12 @@ void dysco_anchor_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 	a->tries = (uint8_t)(a->tries + (a->tries < UINT8_MAX));
 	a->next_ns = now_ns + back_off(a->tries);
 	if (a->role == DYSCO_PART_RIGHT_ANCHOR) {
-		right_due(core, now_ns, index, out);
+		dysco_right_due(core, now_ns, index, out);
 	} else if (before_cut && dysco_leg_is_over(dysco_leg_at(core, a->old_slot))) {
 		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_CLOSING, out);
 	} else if (a->tries > DYSCO_TRIES_MAX) {
-		left_too_often(core, now_ns, index, out);
+		dysco_left_too_often(core, now_ns, index, out);
 	} else {
-		repeat_left(core, now_ns, index, out);
+		dysco_left_repeat(core, now_ns, index, out);
 	}
 }

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the anchors share: anchor.c has what both do, anchor_left.c and
+ * anchor_right.c what each does alone. States and messages: docs/protocol.md 12.
+ */
+#ifndef DYSCO_CORE_ANCHOR_H
+#define DYSCO_CORE_ANCHOR_H
+
+#include "core/reconfig.h"
+
+void dysco_anchor_tell_plain(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+			     enum dysco_message_type type, uint16_t flags, bool both);
+void dysco_anchor_tell_cut(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+			   uint16_t flags);
+void dysco_anchor_answer_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
+			     uint16_t flags);
+void dysco_anchor_tell_done(struct dysco_core *core, struct dysco_actions *out, uint32_t index);
+void dysco_anchor_set_mode(struct dysco_core *core, uint32_t slot, enum dysco_leg_mode mode);
+void dysco_anchor_end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			     struct dysco_actions *out);
+void dysco_anchor_end_request(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			      struct dysco_actions *out);
+void dysco_anchor_end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+				struct dysco_actions *out);
+void dysco_anchor_make_cut(struct dysco_core *core, uint32_t index);
+bool dysco_anchor_is_closing(const struct dysco_leg *leg);
+void dysco_anchor_finish(struct dysco_core *core, struct dysco_work *w, uint32_t index);
+void dysco_anchor_progress(struct dysco_core *core, struct dysco_work *w, uint32_t index);
+void dysco_anchor_peer_gone(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+void dysco_anchor_peer_done(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index);
+void dysco_right_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index);
+void dysco_left_repeat(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		       struct dysco_actions *out);
+void dysco_left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			  struct dysco_actions *out);
+void dysco_right_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		     struct dysco_actions *out);
+
+#endif

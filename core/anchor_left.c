@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The left anchor (anchor.c): what it asks for, what it is told, what it repeats. */
+#include "core/anchor.h"
+
+void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	struct dysco_msg_control msg = dysco_attempt_message(core, index);
+
+	msg.subsession = old->wire_tuple;
+	msg.list = a->list;
+	if (a->kind == DYSCO_KIND_RECOVERY) {
+		msg.numbers = dysco_recovery_numbers(core, a->old_slot);
+	} else if (a->kind == DYSCO_KIND_LATE) {
+		msg.numbers = dysco_late_numbers(core, a->old_slot);
+	} else {
+		msg.numbers.seq = old->offsets.seq_out;
+		msg.numbers.ts = old->offsets.ts_out;
+	}
+	dysco_ctl_send(core, out, a->to_right, DYSCO_MSG_LOCK, &msg);
+}
+
+static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const uint8_t both = DYSCO_ATTEMPT_READY_IN | DYSCO_ATTEMPT_OPENED;
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+
+	if (a->state != DYSCO_ATTEMPT_PROVING || (a->seen & both) != both) {
+		return;
+	}
+	if (dysco_anchor_is_closing(old)) {
+		dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_CLOSING, w->out);
+		return;
+	}
+	dysco_anchor_make_cut(core, index);
+	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_CUTTING);
+	dysco_anchor_tell_cut(core, w->out, index, 0);
+}
+
+static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	uint32_t kept = a->kept;
+
+	if (a->state != DYSCO_ATTEMPT_REQUESTING) {
+		return;
+	}
+	a->kept = DYSCO_NO_ATTEMPT;
+	if (kept != DYSCO_NO_ATTEMPT) {
+		dysco_kept_refuse(core, mail->w->out, mail->w->now_ns, kept, DYSCO_NACK_BUSY);
+	}
+	if (a->kind == DYSCO_KIND_RECOVERY) {
+		a->fixed_cut = mail->msg.numbers.base; /* the ends' numbers are the same */
+	} else {
+		a->offset_in = mail->msg.numbers.seq + old->offsets.seq_in;
+		a->ts_in = mail->msg.numbers.ts + old->offsets.ts_in;
+	}
+	if (dysco_leg_not_ready(old) != DYSCO_NACK_NONE ||
+	    !dysco_new_path_begin(core, mail->w->now_ns, index, mail->w->out)) {
+		dysco_anchor_cancel(core, mail->w->now_ns, index,
+				    dysco_leg_not_ready(old) ? dysco_leg_not_ready(old)
+							     : DYSCO_NACK_RESOURCES,
+				    mail->w->out);
+		return;
+	}
+	dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_SETTING_UP);
+}
+
+static void left_refused(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint8_t reason = mail->msg.attempt.reason;
+
+	switch (a->state) {
+	case DYSCO_ATTEMPT_REQUESTING:
+		a->reason = reason;
+		dysco_anchor_end_request(core, mail->w->now_ns, index, mail->w->out);
+		break;
+	case DYSCO_ATTEMPT_SETTING_UP:
+	case DYSCO_ATTEMPT_PROVING:
+	case DYSCO_ATTEMPT_CUTTING:
+		dysco_anchor_cancel(core, mail->w->now_ns, index, (enum dysco_nack)reason,
+				    mail->w->out);
+		break;
+	case DYSCO_ATTEMPT_CANCELLING:
+		if (reason == DYSCO_NACK_EXPIRED) {
+			dysco_anchor_end_request(core, mail->w->now_ns, index, mail->w->out);
+		}
+		break;
+	default:
+		dysco_anchor_peer_gone(core, mail, index);
+		break;
+	}
+}
+
+static void left_ready(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (a->state != DYSCO_ATTEMPT_PROVING) {
+		return;
+	}
+	if (mail->msg.numbers.seq != a->isn || mail->msg.numbers.ts != a->peer_isn) {
+		dysco_anchor_cancel(core, mail->w->now_ns, index, DYSCO_NACK_RENUMBERED,
+				    mail->w->out);
+		return;
+	}
+	a->seen |= DYSCO_ATTEMPT_READY_IN;
+	maybe_cut(core, mail->w, index);
+}
+
+/* A plain CUT says nothing to one who has cancelled: it may be older than the CANCEL. */
+static void left_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool refused = mail->msg.attempt.flags & DYSCO_CONTROL_REFUSED;
+
+	if (a->state == DYSCO_ATTEMPT_CUTTING ||
+	    (a->state == DYSCO_ATTEMPT_CANCELLING && a->cut_made && refused)) {
+		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
+		a->seen |= DYSCO_ATTEMPT_PEER_CUT | DYSCO_ATTEMPT_CUT_SEEN;
+		a->reason = DYSCO_NACK_NONE;
+		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
+	}
+	if (a->seen & DYSCO_ATTEMPT_PEER_CUT) {
+		dysco_anchor_answer_cut(core, mail, index, DYSCO_CONTROL_SEEN);
+		dysco_anchor_progress(core, mail->w, index);
+	}
+}
+
+/* By both paths: agents on either have opened their locks then. */
+static void left_released(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	a->released |= mail->new_path ? 2 : 1;
+	if (a->state == DYSCO_ATTEMPT_RELEASING && a->released == 3) {
+		dysco_anchor_end_completed(core, mail->w->now_ns, index, mail->w->out);
+	}
+}
+
+void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	dysco_attempt_heard(core, mail->w->now_ns, index);
+	switch (mail->type) {
+	case DYSCO_MSG_LOCKED:
+		left_locked(core, mail, index);
+		break;
+	case DYSCO_MSG_NACK:
+		left_refused(core, mail, index);
+		break;
+	case DYSCO_MSG_CANCELLED:
+		if (a->state == DYSCO_ATTEMPT_CANCELLING) {
+			dysco_anchor_end_request(core, mail->w->now_ns, index, mail->w->out);
+		}
+		break;
+	case DYSCO_MSG_READY:
+		left_ready(core, mail, index);
+		break;
+	case DYSCO_MSG_CUT:
+		left_cut(core, mail, index);
+		break;
+	case DYSCO_MSG_DONE:
+		dysco_anchor_peer_done(core, mail, index);
+		break;
+	case DYSCO_MSG_RELEASED:
+		left_released(core, mail, index);
+		break;
+	default:
+		break;
+	}
+}
+
+/* SYN-ACK, opening ACK, RST: before there are two paths. */
+void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool acks_syn = (w->p.flags & DYSCO_TCP_ACK) && w->p.ack == a->isn + 1;
+
+	if (w->p.flags & DYSCO_TCP_RST) {
+		if (acks_syn || w->p.seq == a->peer_isn + 1) {
+			dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_NEW_PATH, w->out);
+		}
+		return;
+	}
+	if (!acks_syn) {
+		return;
+	}
+	if (w->p.flags & DYSCO_TCP_SYN) {
+		if (a->state == DYSCO_ATTEMPT_SETTING_UP) {
+			a->seen |= DYSCO_ATTEMPT_ANSWERED;
+			a->peer_isn = w->p.seq;
+			a->peer_ts =
+			    dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
+			dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_PROVING);
+		}
+		if (w->p.seq == a->peer_isn) {
+			dysco_new_path_ack(core, index, w->out);
+		}
+	} else if (a->state == DYSCO_ATTEMPT_PROVING && w->p.seq == a->peer_isn + 1) {
+		a->seen |= DYSCO_ATTEMPT_OPENED;
+		maybe_cut(core, w, index);
+	}
+}
+
+void dysco_left_repeat(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+		       struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	switch (a->state) {
+	case DYSCO_ATTEMPT_REQUESTING:
+		dysco_anchor_lock(core, index, out);
+		break;
+	case DYSCO_ATTEMPT_SETTING_UP:
+		dysco_new_path_syn(core, index, out);
+		break;
+	case DYSCO_ATTEMPT_PROVING:
+		dysco_new_path_ack(core, index, out);
+		break;
+	case DYSCO_ATTEMPT_CUTTING:
+		dysco_anchor_tell_cut(core, out, index, 0);
+		break;
+	case DYSCO_ATTEMPT_TWO_PATHS:
+		dysco_anchor_lock(core, index, out); /* the lease */
+		a->next_ns = now_ns + DYSCO_RENEW_NS;
+		break;
+	case DYSCO_ATTEMPT_DONE:
+		dysco_anchor_tell_done(core, out, index);
+		break;
+	case DYSCO_ATTEMPT_RELEASING:
+		dysco_anchor_tell_plain(core, out, index, DYSCO_MSG_RELEASE, 0, true);
+		break;
+	default:
+		if (!a->cut_made) {
+			dysco_new_path_reset(core, index, out);
+		}
+		dysco_anchor_tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
+		break;
+	}
+}
+
+void dysco_left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t index,
+			  struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	switch (a->state) {
+	case DYSCO_ATTEMPT_REQUESTING:
+		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_TIMEOUT, out);
+		break;
+	case DYSCO_ATTEMPT_SETTING_UP:
+	case DYSCO_ATTEMPT_PROVING:
+	case DYSCO_ATTEMPT_CUTTING:
+		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_NEW_PATH, out);
+		break;
+	case DYSCO_ATTEMPT_RELEASING:
+		dysco_anchor_end_completed(core, now_ns, index, out);
+		break;
+	case DYSCO_ATTEMPT_CANCELLING:
+		if (!a->cut_made) {
+			dysco_anchor_end_request(core, now_ns, index, out);
+			break;
+		}
+		dysco_left_repeat(core, now_ns, index,
+				  out); /* only R can say what has become of it */
+		break;
+	default:
+		dysco_left_repeat(core, now_ns, index, out);
+		break;
+	}
+}
