@@ -358,4 +358,9 @@ struct xp_limits {
 void xp_search(struct xp *x, const struct xp_limits *limits, struct xp_result *result,
 	       struct xp_trace *trace);
 
+/* Between world.c and walk.c: a world taken from the pool, given up, still busy. */
+void xp_load_small(struct xp *x);
+void xp_abandon(struct xp *x);
+bool xp_attempts_under_way(const struct xp *x);
+
 #endif

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WALK_STEPS = 4000, WIND_UPS = 6 };
-
 /* ---- making and keeping ---- */
 
 bool xp_open(struct xp *x, const struct xp_config *config)
@@ -36,7 +34,7 @@ void xp_close(struct xp *x)
 	xp_pool_close(&x->pool);
 }
 
-static void load_small(struct xp *x)
+void xp_load_small(struct xp *x)
 {
 	uint32_t bytes;
 
@@ -62,7 +60,7 @@ static void store(struct xp *x)
 }
 
 /* What was not stored is forgotten. */
-static void abandon(struct xp *x)
+void xp_abandon(struct xp *x)
 {
 	for (uint8_t host = 0; host < x->config->hosts; host++) {
 		x->hosts[host].dirty = false;
@@ -379,7 +377,7 @@ static void add_waits(const struct xp *x, struct choices *c)
 	}
 }
 
-static bool attempts_under_way(const struct xp *x)
+bool xp_attempts_under_way(const struct xp *x)
 {
 	for (uint8_t host = 0; host < x->config->hosts; host++) {
 		if (xp_summary(x, host)->attempts) {
@@ -397,7 +395,8 @@ static void add_script(const struct xp *x, struct choices *c)
 		uint8_t before = (uint8_t)((1u << i) - 1);
 
 		if (((x->w.scripted >> i) & 1) ||
-		    (step->then && ((x->w.scripted & before) != before || attempts_under_way(x)))) {
+		    (step->then &&
+		     ((x->w.scripted & before) != before || xp_attempts_under_way(x)))) {
 			continue;
 		}
 		if (step->ask == XP_ASK_CANCEL ? s->left : s->ready) {
@@ -411,7 +410,7 @@ uint32_t xp_choices(struct xp *x, struct xp_choice list[XP_CHOICES])
 {
 	struct choices c = {list, 0};
 
-	load_small(x);
+	xp_load_small(x);
 	if (add_idle(x, &c)) {
 		x->pressing = c.count;
 		return c.count;
@@ -524,7 +523,7 @@ static void act(struct xp *x, const struct xp_choice *c)
 
 bool xp_take(struct xp *x, const struct xp_choice *choice)
 {
-	load_small(x);
+	xp_load_small(x);
 	if (choice->cost < XP_FREE) {
 		x->w.spent[choice->cost]++;
 	}
@@ -534,142 +533,7 @@ bool xp_take(struct xp *x, const struct xp_choice *choice)
 		store(x);
 	}
 	if (x->failed || x->cut) {
-		abandon(x);
+		xp_abandon(x);
 	}
 	return !x->failed && !x->cut;
-}
-
-/* ---- ends ---- */
-
-static bool all_delivered(const struct xp *x)
-{
-	for (int side = 0; side < 2; side++) {
-		const struct xp_end *to = &x->end[!side];
-		uint32_t units = x->config->app[side].units;
-
-		if (to->rcv_nxt < 1 + units) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Legs go when all is over; while the session lives they stay. */
-static void wind_up(struct xp *x)
-{
-	bool gone = false;
-
-	for (uint32_t i = 0; i < WIND_UPS && !gone && !x->failed; i++) {
-		gone = true;
-		for (uint8_t host = 0; host < x->config->hosts; host++) {
-			gone = xp_host_wind_up(x, host, i) && gone;
-		}
-	}
-	if (!gone) {
-		xp_fail(x, "legs are left when all is over");
-	}
-}
-
-void xp_check_end(struct xp *x)
-{
-	bool over = true;
-
-	load_small(x);
-	for (uint8_t side = 0; side < 2; side++) {
-		if (!xp_end_quiet(x, side)) {
-			xp_fail(x, "nothing happens any more, and end %u waits in state %u", side,
-				x->end[side].state);
-			return;
-		}
-		over = over && x->end[side].state != XP_TCP_OPEN;
-	}
-	if (attempts_under_way(x)) {
-		xp_fail(x, "nothing happens any more, and an attempt is left");
-		return;
-	}
-	/* A RST that was lost may leave half of a connection open, as everywhere. */
-	if (!x->w.reset_sent && x->w.spent[XP_LOSS] == 0) {
-		xp_check_path(x);
-	}
-	if (!x->w.reset_sent && !all_delivered(x)) {
-		xp_fail(x, "the end, and not all is delivered");
-		return;
-	}
-	over = over && x->w.spent[XP_LOSS] == 0 &&
-	       (!x->w.reset_sent || x->end[0].reset || x->end[1].reset);
-	for (uint8_t host = 2; over && host < x->config->hosts; host++) {
-		if (x->config->box[host] == XP_BOX_STRICT && !xp_box_closed(&x->box[host])) {
-			xp_fail(x, "the box of host %u still believes in the connection", host);
-			return;
-		}
-	}
-	if (over) {
-		wind_up(x);
-	}
-	abandon(x);
-}
-
-static void say_choice(struct xp *x, const struct xp_choice *c)
-{
-	char text[256];
-
-	if (x->talk) {
-		xp_choice_say(x, c, text, sizeof(text));
-		xp_say(x, "     %s", text);
-	}
-}
-
-/* A number that tells the world, the same in every run. */
-static uint64_t name_of(const struct xp *x)
-{
-	uint64_t name = 1;
-
-	for (uint8_t i = 0; i < x->config->hosts; i++) {
-		name = name * 31 + xp_pool_hash(&x->pool, x->w.host[i]);
-	}
-	for (uint8_t i = 0; i < x->w.n_flying; i++) {
-		name = name * 31 + xp_pool_hash(&x->pool, x->w.flying[i]);
-	}
-	return name * 31 + xp_pool_hash(&x->pool, x->w.end[0]) +
-	       xp_pool_hash(&x->pool, x->w.end[1]);
-}
-
-static uint32_t draw(uint64_t *random, uint32_t below)
-{
-	*random = *random * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(*random >> 33) % below;
-}
-
-/* Everything that will be taken has the same chance, so each comes in the end. */
-bool xp_complete(struct xp *x)
-{
-	uint8_t budget = x->total;
-
-	x->total = 0;
-	xp_walk(x, name_of(x), 0);
-	x->total = budget;
-	return !x->failed;
-}
-
-/* disturb: chance in 256 of a choice that need not be, or costs. */
-void xp_walk(struct xp *x, uint64_t random, uint32_t disturb)
-{
-	struct xp_choice list[XP_CHOICES];
-	uint32_t steps, n, at;
-
-	x->walked.count = 0;
-	for (steps = 0; steps < WALK_STEPS && !x->failed && !x->cut; steps++) {
-		n = xp_choices(x, list);
-		if (x->pressing == 0) {
-			xp_check_end(x);
-			return;
-		}
-		at = draw(&random, draw(&random, 256) < disturb ? n : x->pressing);
-		say_choice(x, &list[at]);
-		xp_trace_add(&x->walked, list[at]);
-		xp_take(x, &list[at]);
-	}
-	if (steps == WALK_STEPS) {
-		xp_fail(x, "no end after %d steps", WALK_STEPS);
-	}
 }
