@@ -262,19 +262,28 @@ static bool anchor_syn(struct dysco_core *core, struct dysco_work *w, uint32_t i
 	       w->p.seq == a->peer_isn;
 }
 
+/* An attempt that was given up may have left a leg whose SYN the box never let out. */
+static bool leg_lives(const struct dysco_core *core, const struct dysco_leg *leg)
+{
+	return !dysco_leg_is_over(leg) && (leg->partner == DYSCO_NO_SLOT ||
+					   !dysco_leg_is_over(dysco_leg_at(core, leg->partner)));
+}
+
 /* A host that has the session already cannot be a box of its new path. */
 static bool has_session(const struct dysco_core *core, uint16_t host,
 			const struct dysco_msg_syn *msg)
 {
-	struct dysco_msg_control of = {.id = msg->id};
-	uint32_t slot = dysco_leg_of_session(core, host, &of);
-	uint32_t partner = dysco_leg_at(core, slot)->partner;
+	for (uint32_t slot = 1; slot <= core->high_slot; slot++) {
+		const struct dysco_leg *leg = dysco_leg_at(core, slot);
 
-	if (slot == DYSCO_NO_SLOT || dysco_leg_is_over(dysco_leg_at(core, slot))) {
-		return false;
+		if (leg->host == host && leg->mode != DYSCO_MODE_FREE &&
+		    leg->mode != DYSCO_MODE_DEAD && leg->role != DYSCO_ROLE_CONTROL &&
+		    memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0 &&
+		    leg_lives(core, leg)) {
+			return true;
+		}
 	}
-	/* An attempt that was given up may have left a leg whose SYN the box never let out. */
-	return partner == DYSCO_NO_SLOT || !dysco_leg_is_over(dysco_leg_at(core, partner));
+	return false;
 }
 
 /* Without a record a box's agent could not tell the new path's SYN from an ordinary one. */
