@@ -124,11 +124,20 @@ void dysco_relay_peer_cut(struct dysco_core *core, struct dysco_attempt *a, uint
 	new->offsets.seq_in = a->two.peer_cut - (a->peer_isn + 1);
 }
 
+static uint16_t window_left(const struct dysco_leg *leg, uint32_t edge, uint32_t ack)
+{
+	uint32_t left = dysco_after(edge, ack) ? (edge - ack) >> dysco_shift_of(leg, DYSCO_IN) : 0;
+
+	return (uint16_t)(left < UINT16_MAX ? left : UINT16_MAX);
+}
+
 void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysco_path path)
 {
 	struct dysco_leg *leg = dysco_leg_at(core, slot_on(a, path));
 	const struct dysco_two *two = &a->two;
 
+	/* The window belongs to the acknowledgement: what is granted stays what was granted. */
+	leg->run[DYSCO_IN].window = window_left(leg, two->edge, two->acked);
 	leg->run[DYSCO_IN].ack = two->acked;
 	leg->run[DYSCO_OUT].ack = two->host_ack;
 	if (path == DYSCO_PATH_NEW && !two->cut_far) {
