@@ -8,7 +8,7 @@
  *   time.c     expiry, state reports, kill                replay.c counters of signed messages
  *   trace.c    control segments                           policy.c checks of a setup
  *   twopath.c  what goes where in two paths (pure)        segment.c packets and their numbers
- *   relay.c    packets of a session in two paths
+ *   relay.c    packets of a session in two paths          reconfig.h the files of reconfiguration
  */
 #ifndef DYSCO_CORE_INTERNAL_H
 #define DYSCO_CORE_INTERNAL_H

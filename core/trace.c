@@ -2,7 +2,8 @@
 /*
  * Signatures, and control segments: TCP segments on a subsession's own
  * five-tuple (URG|ACK and the MARK option, paper IV-A) that agents send each
- * other and hosts never see. So far they carry the questions of `session trace`.
+ * other and hosts never see: the questions of `session trace`, and what a
+ * reconfiguration says on its new path (reconfig.h).
  */
 #include "core/reconfig.h"
 
