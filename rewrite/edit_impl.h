@@ -68,13 +68,15 @@ DYSCO_INLINE uint64_t dysco_edit_addresses(const struct dysco_packet *p, uint8_t
 	return dysco_edit_ip6(ip + 8, src) + dysco_edit_ip6(ip + 24, dst);
 }
 
+/* Both ports as one word, made in a register: a load over two stores just done would wait for them.
+ */
 DYSCO_INLINE uint64_t dysco_edit_ports(uint8_t *tcp, const struct dysco_tuple *to)
 {
-	uint32_t from = dysco_load32(tcp);
-
-	dysco_store16(tcp, to->sport_be);
-	dysco_store16(tcp + 2, to->dport_be);
-	return (uint64_t)(uint32_t)~from + dysco_load32(tcp);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return dysco_edit_word(tcp, (uint32_t)to->dport_be << 16 | to->sport_be);
+#else
+	return dysco_edit_word(tcp, (uint32_t)to->sport_be << 16 | to->dport_be);
+#endif
 }
 
 DYSCO_INLINE struct dysco_csum_diff dysco_edit_tuple(struct dysco_packet *p, uint8_t *data,

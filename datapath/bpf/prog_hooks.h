@@ -191,7 +191,7 @@ static __always_inline bool untag_priority(struct __sk_buff *skb)
 static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_direction direction)
 {
 	bool comes_in = direction == (self.mode == DYSCO_ATTACH_PORT ? DYSCO_OUT : DYSCO_IN);
-	struct dysco_packet p;
+	struct dysco_packet p, plain; /* the second for itself: it lives in registers */
 	uint8_t version;
 	int parsed;
 
@@ -207,11 +207,12 @@ static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_directi
 	if (version == 0 || skb->vlan_present) {
 		return TC_ACT_UNSPEC;
 	}
-	if (version == 4 &&
-	    dysco_packet_plain(&p, packet_data(skb), packet_end(skb), skb->len - self.l2_bytes)) {
-		if (quick(skb, &p, direction)) {
+	if (version == 4 && dysco_packet_plain(&plain, packet_data(skb), packet_end(skb),
+					       skb->len - self.l2_bytes)) {
+		if (__builtin_expect(quick(skb, &plain, direction), 1)) {
 			return TC_ACT_UNSPEC;
 		}
+		p = plain;
 		parsed = DYSCO_PARSE_TCP;
 	} else {
 		parsed = parse(skb, &p);

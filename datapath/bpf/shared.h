@@ -76,7 +76,8 @@ struct dysco_bpf_hop {
 	uint32_t ifindex;
 	uint8_t dst_mac[6], src_mac[6];
 	uint8_t kind;
-	uint8_t zero[3];
+	uint8_t zero;
+	uint16_t tick; /* in either direction: kernel tick in which last_ns was read, low bits */
 };
 _Static_assert(sizeof(struct dysco_bpf_hop) == sizeof(((struct dysco_leg_run *)0)->provider), "");
 _Static_assert(offsetof(struct dysco_leg_run, provider) % 4 == 0, "");
