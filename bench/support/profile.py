@@ -2,10 +2,14 @@
 """Run times of the tc programs of a lab's nodes, counted by the kernel."""
 
 import json
+import os
 import subprocess
+import sys
 
 from . import Failure
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+TCX = os.path.join(HERE, "..", "..", "tests", "netns", "tcx.py")  # tools of Debian 12 know no tcx
 SYSCTL = "/proc/sys/kernel/bpf_stats_enabled"
 
 
@@ -32,6 +36,7 @@ class Profile:
             for side, name in (("egress", "host_out"), ("ingress", "host_in")):
                 filters = json.loads(lab.output(node, ["tc", "-j", "filter", "show", "dev", interface, side]))
                 ids = [f["options"]["prog"]["id"] for f in filters if "prog" in f.get("options", {})]
+                ids += lab.output(node, [sys.executable, TCX, interface, side, "ids"]).split()
                 self.programs |= {(node, name): number for number in ids}
 
     def __enter__(self):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""tcx.py INTERFACE ingress|egress [clear]: how many tc programs are on it, tcx and clsact; or takes them off.
+"""tcx.py INTERFACE ingress|egress [clear|ids]: how many tc programs are on it, tcx and clsact; takes them off; ids on tcx.
 
 Runs in the node's namespace, where a tool of today would; those of Debian 12 know no tcx.
 """
@@ -41,9 +41,12 @@ def filters(interface, direction):
     return said.stdout.count("handle 0x")
 
 
-def main(interface, direction, clear=None):
+def main(interface, direction, verb=None):
     ifindex = socket.if_nametoindex(interface)
-    if clear:
+    if verb == "ids":
+        print(*tcx_programs(ifindex, direction))
+        return
+    if verb == "clear":
         tcx_clear(ifindex, direction)
         subprocess.run(["tc", "filter", "del", "dev", interface, direction], capture_output=True)
     print(len(tcx_programs(ifindex, direction)) + filters(interface, direction))
