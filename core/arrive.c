@@ -60,6 +60,7 @@ static void fill_leg(struct dysco_core *core, struct dysco_work *w, uint32_t slo
 	cold->isn = w->p.seq;
 	cold->syn_count = 1;
 	cold->l2 = w->in->l2;
+	dysco_leg_named(core, slot);
 }
 
 static bool make_left(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
@@ -313,18 +314,10 @@ static void foreign_syn(struct dysco_core *core, struct dysco_work *w, uint32_t 
 static bool had_chain(const struct dysco_core *core, uint32_t slot)
 {
 	const struct dysco_tuple *session = &dysco_cold_at(core, slot)->session;
-	struct dysco_tuple reversed = dysco_tuple_reverse(session);
+	uint16_t host = dysco_leg_at(core, slot)->host;
+	uint32_t other = dysco_leg_by_session(core, host, session, DYSCO_NO_SLOT);
 
-	for (uint32_t other = 1; other <= core->high_slot; other++) {
-		const struct dysco_tuple *its = &dysco_cold_at(core, other)->session;
-
-		if (other != slot && dysco_leg_at(core, other)->mode != DYSCO_MODE_FREE &&
-		    dysco_leg_at(core, other)->host == dysco_leg_at(core, slot)->host &&
-		    (dysco_tuple_equal(its, session) || dysco_tuple_equal(its, &reversed))) {
-			return true;
-		}
-	}
-	return false;
+	return other != slot || dysco_leg_by_session(core, host, session, slot) != DYSCO_NO_SLOT;
 }
 
 /*

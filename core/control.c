@@ -238,17 +238,11 @@ static uint32_t leg_of_session(const struct dysco_core *core, uint16_t host,
 	    memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0) {
 		return slot;
 	}
-	for (slot = 1; slot <= core->high_slot; slot++) {
-		const struct dysco_leg *leg = dysco_leg_at(core, slot);
-
-		if (leg->mode != DYSCO_MODE_FREE && leg->host == host &&
-		    leg->role != DYSCO_ROLE_CONTROL &&
-		    memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0 &&
-		    (leg->mode != DYSCO_MODE_DEAD)) {
-			return slot;
-		}
+	slot = dysco_leg_by_id(core, host, &msg->id, DYSCO_NO_SLOT);
+	while (slot != DYSCO_NO_SLOT && dysco_leg_at(core, slot)->mode == DYSCO_MODE_DEAD) {
+		slot = dysco_leg_by_id(core, host, &msg->id, slot);
 	}
-	return DYSCO_NO_SLOT;
+	return slot;
 }
 
 void dysco_ctl_syn_arrived(struct dysco_core *core, struct dysco_work *w,

@@ -133,6 +133,7 @@ static uint32_t new_first(struct dysco_core *core, struct dysco_work *w,
 	cold->isn = w->p.seq;
 	cold->syn_count = 1;
 	cold->l2 = w->in->l2;
+	dysco_leg_named(core, slot);
 	return slot;
 }
 
@@ -259,6 +260,7 @@ static enum dysco_reason follow_box(struct dysco_core *core, struct dysco_work *
 	}
 	leg->host_tuple = w->p.tuple;
 	cold->session = w->p.tuple;
+	dysco_leg_named(core, slot);
 	dysco_count(core, DYSCO_COUNTER_TAGGED);
 	return dysco_leg_bind(core, slot, DYSCO_OUT) == 0 ? DYSCO_REASON_NONE
 							  : DYSCO_REASON_LEGS_FULL;

@@ -8,7 +8,8 @@
  *   time.c     expiry, state reports, kill                replay.c counters of signed messages
  *   trace.c    control segments                           policy.c checks of a setup
  *   twopath.c  what goes where in two paths (pure)        segment.c packets and their numbers
- *   relay.c    packets of a session in two paths          reconfig.h the files of reconfiguration
+ *   relay.c    packets of a session in two paths          names.c  legs by their session
+ *   reconfig.h the files of reconfiguration
  */
 #ifndef DYSCO_CORE_INTERNAL_H
 #define DYSCO_CORE_INTERNAL_H
@@ -82,6 +83,20 @@ void dysco_recount_boxes(struct dysco_core *core);
 
 /* The OUT key passes from one leg to another, without a moment in which nobody has it. */
 void dysco_leg_move(struct dysco_core *core, uint32_t from, uint32_t to);
+
+/* ---- names.c ---- */
+/* From the legs as the table has them. */
+void dysco_names_start(struct dysco_core *core);
+/* The leg has its role, host, id and session; or has others now. */
+void dysco_leg_named(struct dysco_core *core, uint32_t slot);
+void dysco_leg_unnamed(struct dysco_core *core, uint32_t slot);
+bool dysco_leg_is_named(const struct dysco_core *core, uint32_t slot);
+/* The next leg of a host behind `after` (DYSCO_NO_SLOT: the first), in whatever state it is. */
+uint32_t dysco_leg_by_id(const struct dysco_core *core, uint16_t host,
+			 const struct dysco_session_id *id, uint32_t after);
+/* Likewise; the session's five-tuple in either direction. */
+uint32_t dysco_leg_by_session(const struct dysco_core *core, uint16_t host,
+			      const struct dysco_tuple *session, uint32_t after);
 
 /* ---- core.c: answers ---- */
 void dysco_count(struct dysco_core *core, enum dysco_counter counter);

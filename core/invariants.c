@@ -93,6 +93,9 @@ static const char *check_leg(const struct dysco_core *core, uint32_t slot)
 	if (cold->list.next >= cold->list.count || cold->list.count > DYSCO_HOPS_MAX) {
 		return "an address list ends before its next hop";
 	}
+	if (!dysco_leg_is_named(core, slot)) {
+		return "a leg is not found by its session's id or five-tuple";
+	}
 	broken = check_partner(core, slot);
 	broken = broken ? broken : check_attempt(core, slot);
 	return broken ? broken : check_keys(core, slot);

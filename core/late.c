@@ -60,6 +60,7 @@ static uint32_t adopt(struct dysco_core *core, uint64_t now_ns, const struct dys
 	}
 	fill(core, now_ns, slot, late);
 	dysco_cold_at(core, slot)->id = *id;
+	dysco_leg_named(core, slot);
 	if (dysco_leg_bind(core, slot, DYSCO_OUT) != 0 ||
 	    dysco_leg_bind(core, slot, DYSCO_IN) != 0) {
 		dysco_leg_free(core, slot);

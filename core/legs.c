@@ -81,6 +81,7 @@ void dysco_legs_start(struct dysco_core *core)
 			push_free(core, slot);
 		}
 	}
+	dysco_names_start(core);
 }
 
 bool dysco_legs_available(const struct dysco_core *core, uint32_t n)
@@ -116,6 +117,7 @@ void dysco_leg_free(struct dysco_core *core, uint32_t slot)
 		dysco_leg_at(core, leg->partner)->partner = DYSCO_NO_SLOT;
 	}
 	dysco_attempt_leg_gone(core, slot);
+	dysco_leg_unnamed(core, slot);
 	set_mode(leg, DYSCO_MODE_DEAD);
 	dysco_leg_unbind(core, slot, DYSCO_OUT);
 	dysco_leg_unbind(core, slot, DYSCO_IN);

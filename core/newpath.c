@@ -173,6 +173,7 @@ static uint32_t make_leg(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 	*dysco_cold_at(core, slot) = *dysco_cold_at(core, a->old_slot);
 	dysco_cold_at(core, slot)->own_hops = 0;
 	dysco_cold_at(core, slot)->attempt = index;
+	dysco_leg_named(core, slot);
 	if (dysco_leg_bind(core, slot, DYSCO_IN) != 0) {
 		dysco_leg_free(core, slot);
 		return DYSCO_NO_SLOT;
@@ -273,17 +274,13 @@ static bool leg_lives(const struct dysco_core *core, const struct dysco_leg *leg
 static bool has_session(const struct dysco_core *core, uint16_t host,
 			const struct dysco_msg_syn *msg)
 {
-	for (uint32_t slot = 1; slot <= core->high_slot; slot++) {
-		const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	uint32_t slot = dysco_leg_by_id(core, host, &msg->id, DYSCO_NO_SLOT);
 
-		if (leg->host == host && leg->mode != DYSCO_MODE_FREE &&
-		    leg->mode != DYSCO_MODE_DEAD && leg->role != DYSCO_ROLE_CONTROL &&
-		    memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0 &&
-		    leg_lives(core, leg)) {
-			return true;
-		}
+	while (slot != DYSCO_NO_SLOT && (dysco_leg_at(core, slot)->mode == DYSCO_MODE_DEAD ||
+					 !leg_lives(core, dysco_leg_at(core, slot)))) {
+		slot = dysco_leg_by_id(core, host, &msg->id, slot);
 	}
-	return false;
+	return slot != DYSCO_NO_SLOT;
 }
 
 /* Without a record a box's agent could not tell the new path's SYN from an ordinary one. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The leg table as the core sees it: two arrays it reads and writes in place,
+ * The leg table as the core sees it: arrays it reads and writes in place,
  * and the index that the datapath looks packets up in. A datapath provider
  * supplies it; what it holds outlives the core.
  */
@@ -47,10 +47,21 @@ struct dysco_table_ops {
 #define DYSCO_TABLE_EXISTS (-1)
 #define DYSCO_TABLE_FULL   (-2)
 
+/* Where a leg is in the core's hashes by the names of its session (core/names.c). */
+enum dysco_name { DYSCO_NAME_ID = 0, DYSCO_NAME_SESSION, DYSCO_NAMES };
+struct dysco_leg_names {
+	uint32_t head[DYSCO_NAMES]; /* of the chain of this place, whatever leg this record is of */
+	uint32_t next[DYSCO_NAMES];
+	uint32_t place[DYSCO_NAMES];
+	uint32_t named; /* it is in the chains of its places */
+};
+
 struct dysco_table {
 	const struct dysco_table_ops *ops;
 	struct dysco_leg *legs;	     /* [capacity]; slot 0 is never used */
 	struct dysco_leg_cold *cold; /* [capacity] */
+	struct dysco_leg_names
+	    *names; /* [capacity]; does not last: the core fills it at its start */
 	struct dysco_lasting *lasting;
 	struct dysco_attempt *attempts; /* [n_attempts]; record 0 is never used */
 	uint32_t capacity;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -290,8 +291,10 @@ static int map_all(struct dysco_datapath *dp, uint32_t capacity)
 	table->attempts =
 	    map_memory(bpf, DYSCO_BPF_ATTEMPTS_MAP, DYSCO_BPF_ATTEMPTS * sizeof(*table->attempts));
 	table->n_attempts = DYSCO_BPF_ATTEMPTS;
+	table->names = calloc(capacity, sizeof(*table->names));
 	bpf->agent = map_memory(bpf, DYSCO_BPF_AGENT, sizeof(*bpf->agent));
-	if (!table->legs || !table->cold || !table->lasting || !table->attempts || !bpf->agent) {
+	if (!table->legs || !table->cold || !table->lasting || !table->attempts || !bpf->agent ||
+	    !table->names) {
 		return dysco_bpf_fail(dp, -ENOMEM, "%s: cannot map the leg table into memory: %s",
 				      bpf->path, strerror(errno));
 	}
@@ -352,6 +355,7 @@ void dysco_bpf_maps_close(struct dysco_datapath *dp)
 	unmap(table->lasting, sizeof(*table->lasting));
 	unmap(table->attempts, DYSCO_BPF_ATTEMPTS * sizeof(*table->attempts));
 	unmap(bpf->agent, sizeof(*bpf->agent));
+	free(table->names);
 	memset(table, 0, sizeof(*table));
 	bpf->agent = NULL;
 	for (int i = 0; i < DYSCO_BPF_MAPS; i++) {

@@ -50,6 +50,7 @@ struct dysco_sim {
 	struct dysco_sim_place index[DYSCO_SIM_INDEX_MAX];
 	struct dysco_leg legs[DYSCO_SIM_LEGS_MAX];
 	struct dysco_leg_cold cold[DYSCO_SIM_LEGS_MAX];
+	struct dysco_leg_names names[DYSCO_SIM_LEGS_MAX];
 };
 
 /* Empty table of `capacity` legs (2 .. DYSCO_SIM_LEGS_MAX), no rules, no agent. */

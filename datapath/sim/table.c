@@ -104,6 +104,7 @@ void dysco_sim_rebind(struct dysco_sim *sim)
 	sim->table.ops = &table_ops;
 	sim->table.legs = sim->legs;
 	sim->table.cold = sim->cold;
+	sim->table.names = sim->names;
 	sim->table.lasting = &sim->lasting;
 	sim->table.attempts = sim->attempts;
 	sim->table.n_attempts = DYSCO_SIM_ATTEMPTS;

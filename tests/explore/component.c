@@ -5,6 +5,7 @@
  * worlds that behave alike are equal.
  */
 #include "tests/explore/explore.h"
+#include "core/internal.h"
 
 #include <string.h>
 
@@ -328,6 +329,7 @@ static void get_host(struct xp *x, struct xp_host *h, uint32_t number)
 		get_attempt(&b, &h->dp.attempts[i]);
 	}
 	get_nonces(&b, &h->dp.lasting);
+	dysco_names_start(&h->core);
 	h->loaded = number;
 }
 

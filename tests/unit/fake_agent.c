@@ -89,6 +89,7 @@ static int dp_open(struct dysco_datapath *dp, const char *path, uint32_t capacit
 	dp->table = (struct dysco_table){.ops = &table_ops,
 					 .legs = fake->legs,
 					 .cold = fake->cold,
+					 .names = fake->names,
 					 .lasting = &fake->lasting,
 					 .capacity = FAKE_LEGS};
 	return 0;

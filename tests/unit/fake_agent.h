@@ -22,6 +22,7 @@ struct fake_agent {
 	struct dysco_system system;
 	struct dysco_leg legs[FAKE_LEGS];
 	struct dysco_leg_cold cold[FAKE_LEGS];
+	struct dysco_leg_names names[FAKE_LEGS];
 	struct dysco_lasting lasting;
 	struct fake_key keys[FAKE_KEYS];
 	/* what the datapath was told */

@@ -367,6 +367,49 @@ static void restarted_agent_knows_its_sessions(void **state)
 	rig_free(rig);
 }
 
+static unsigned int legs_named(const struct rig *rig, int agent, const struct dysco_session_id *id,
+			       const struct dysco_tuple *session)
+{
+	const struct dysco_core *core = &rig->agent[agent].core;
+	uint32_t by_id = DYSCO_NO_SLOT, by_session = DYSCO_NO_SLOT, before = DYSCO_NO_SLOT;
+	uint16_t host = (uint16_t)(agent + 1);
+	unsigned int n = 0;
+
+	for (;; n++) {
+		by_id = dysco_leg_by_id(core, host, id, by_id);
+		by_session = dysco_leg_by_session(core, host, session, by_session);
+		assert_int_equal(by_id, by_session);
+		if (by_id == DYSCO_NO_SLOT) {
+			return n;
+		}
+		assert_true(by_id > before);
+		before = by_id;
+	}
+}
+
+static void legs_are_found_by_the_names_of_their_session(void **state)
+{
+	struct rig *rig = rig_new();
+	struct dysco_tuple session = rig_session(40000, true), other = rig_session(40001, true);
+	struct dysco_tuple back = dysco_tuple_reverse(&session);
+	struct dysco_session_id id;
+
+	(void)state;
+	rig_connect(rig, &session);
+	rig_connect(rig, &other);
+	id = rig->agent[CLIENT].sim.cold[1].id;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(legs_named(rig, CLIENT, &id, &session), 1);
+		assert_int_equal(legs_named(rig, BOX, &id, &back), 2);
+		assert_int_equal(legs_named(rig, SERVER, &id, &session), 1);
+		rig_restart(rig, BOX); /* what it knew of them was not lasting */
+	}
+	close_session(rig, &session);
+	rig_wait(rig, 62);
+	assert_int_equal(legs_named(rig, BOX, &id, &session), 0);
+	rig_free(rig);
+}
+
 /* ---- messages that must not be believed ---- */
 
 static void expect_refused(struct rig *rig, const struct rig_packet *wire, enum dysco_reason reason)
@@ -512,6 +555,7 @@ int main(void)
 	    cmocka_unit_test(ports_of_local_sockets_are_left_alone),
 	    cmocka_unit_test(full_table_is_said_and_survived),
 	    cmocka_unit_test(restarted_agent_knows_its_sessions),
+	    cmocka_unit_test(legs_are_found_by_the_names_of_their_session),
 	    cmocka_unit_test(signed_messages_are_taken_once),
 	    cmocka_unit_test(unsigned_forged_and_misdirected_messages_are_refused),
 	    cmocka_unit_test(replay_window_slides),

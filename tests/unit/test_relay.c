@@ -45,6 +45,7 @@ static uint32_t make_new_leg(struct scene *s)
 	leg->host_tuple = old->host_tuple;
 	leg->wire_tuple = (struct dysco_tuple){rig_addr(CLIENT, true), rig_addr(SERVER, true),
 					       DYSCO_BE16(50000), DYSCO_BE16(50001)};
+	dysco_leg_named(s->core, slot);
 	assert_int_equal(dysco_leg_bind(s->core, slot, DYSCO_IN), 0);
 	leg->mode = DYSCO_MODE_PUNT;
 	return slot;
