@@ -23,31 +23,25 @@ struct change {
 	int at; /* the word behind the session's */
 };
 
-static const char *nack_name(unsigned int reason)
+struct nack {
+	const char *name, *text;
+};
+
+static const struct nack *nack_of(unsigned int reason)
 {
-	static const char *const names[] = {
-#define X(sym, name, text) name,
+	static const struct nack nacks[] = {
+#define X(sym, name, text) {name, text},
 	    DYSCO_NACKS(X)
 #undef X
 	};
+	static const struct nack unknown = {"unknown", "for a reason not known here"};
 
-	return reason < DYSCO_NACK_COUNT ? names[reason] : "unknown";
-}
-
-static const char *nack_text(unsigned int reason)
-{
-	static const char *const texts[] = {
-#define X(sym, name, text) text,
-	    DYSCO_NACKS(X)
-#undef X
-	};
-
-	return reason < DYSCO_NACK_COUNT ? texts[reason] : "for a reason not known here";
+	return reason < DYSCO_NACK_COUNT ? &nacks[reason] : &unknown;
 }
 
 json_t *dysco_json_nack(unsigned int reason)
 {
-	return json_string(nack_name(reason));
+	return json_string(nack_of(reason)->name);
 }
 
 /* ---- hosts of a chain ---- */
@@ -244,8 +238,8 @@ static int refused(const struct dysco_actions *actions, struct dysco_conf_error 
 			reason = actions->list[i].reason;
 		}
 	}
-	return dysco_conf_fail(error, "not_reconfigured", NULL, "%s: %s", nack_name(reason),
-			       nack_text(reason));
+	return dysco_conf_fail(error, "not_reconfigured", NULL, "%s: %s", nack_of(reason)->name,
+			       nack_of(reason)->text);
 }
 
 static json_t *success(const struct dysco_agent *agent, const struct dysco_waiting *w)
@@ -355,8 +349,9 @@ void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *
 			continue;
 		}
 		if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
-			answer(agent, w,
-			       failure(nack_name(action->reason), nack_text(action->reason)));
+			answer(
+			    agent, w,
+			    failure(nack_of(action->reason)->name, nack_of(action->reason)->text));
 		} else {
 			agent->n_done += w->done_ns == 0;
 			w->done_ns = dysco_now_ns();

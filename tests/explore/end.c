@@ -27,25 +27,13 @@ static const struct xp_app *app_of(const struct xp *x, uint8_t side)
 
 /* ---- sending ---- */
 
-static void put16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	put16(at, v >> 16);
-	put16(at + 2, v & 0xffff);
-}
-
 static uint32_t put_syn_options(const struct xp *x, const struct xp_end *e, uint8_t *at)
 {
 	uint32_t n = 0;
 
 	at[n++] = 2; /* MSS */
 	at[n++] = 4;
-	put16(at + n, 1460);
+	sim_put16(at + n, 1460);
 	n += 2;
 	if (e->sack) {
 		at[n++] = 4;
@@ -68,8 +56,8 @@ static uint32_t put_timestamps(const struct xp_end *e, uint8_t side, uint8_t *at
 	at[0] = at[1] = 1;
 	at[2] = 8;
 	at[3] = 10;
-	put32(at + 4, xp_end_clock(e, side));
-	put32(at + 8, e->ts_recent);
+	sim_put32(at + 4, xp_end_clock(e, side));
+	sim_put32(at + 8, e->ts_recent);
 	return 12;
 }
 
@@ -89,8 +77,8 @@ static uint32_t put_sack(const struct xp_end *e, uint8_t *at)
 			position++;
 		}
 		to = position;
-		put32(at + 4 + 8 * n, e->irs + 1 + from);
-		put32(at + 8 + 8 * n, e->irs + 1 + to);
+		sim_put32(at + 4 + 8 * n, e->irs + 1 + from);
+		sim_put32(at + 8 + 8 * n, e->irs + 1 + to);
 		n++;
 		if (position >= 32) {
 			break;

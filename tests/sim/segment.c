@@ -6,18 +6,6 @@
 
 enum { IP4_BYTES = 20, IP6_BYTES = 40, TCP_BYTES = 20, PROTO_TCP = 6 };
 
-static void put16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	put16(at, v >> 16);
-	put16(at + 2, v & 0xffff);
-}
-
 static uint32_t get16(const uint8_t *at)
 {
 	return (uint32_t)at[0] << 8 | at[1];
@@ -70,11 +58,11 @@ static void write_checksums(uint8_t *data, size_t bytes)
 	size_t l4 = l4_of(data);
 
 	if (l4 == IP4_BYTES) {
-		put16(data + 10, 0);
-		put16(data + 10, (uint16_t)~folded(sum_of(data, IP4_BYTES, 0)));
+		sim_put16(data + 10, 0);
+		sim_put16(data + 10, (uint16_t)~folded(sum_of(data, IP4_BYTES, 0)));
 	}
-	put16(data + l4 + 16, 0);
-	put16(data + l4 + 16, (uint16_t)~tcp_sum(data, bytes));
+	sim_put16(data + l4 + 16, 0);
+	sim_put16(data + l4 + 16, (uint16_t)~tcp_sum(data, bytes));
 }
 
 static void write_tuple(uint8_t *data, const struct dysco_tuple *t)
@@ -97,13 +85,13 @@ static void write_ip(uint8_t *out, bool ip4, size_t bytes)
 	memset(out, 0, IP6_BYTES);
 	if (ip4) {
 		out[0] = 0x45;
-		put16(out + 2, (uint32_t)bytes);
+		sim_put16(out + 2, (uint32_t)bytes);
 		out[6] = 0x40; /* do not fragment */
 		out[8] = 64;
 		out[9] = PROTO_TCP;
 	} else {
 		out[0] = 0x60;
-		put16(out + 4, (uint32_t)bytes - IP6_BYTES);
+		sim_put16(out + 4, (uint32_t)bytes - IP6_BYTES);
 		out[6] = PROTO_TCP;
 		out[7] = 64;
 	}
@@ -118,11 +106,11 @@ size_t sim_segment_write(uint8_t *out, const struct sim_segment *s)
 	write_ip(out, ip4, bytes);
 	memset(out + l4, 0, TCP_BYTES);
 	write_tuple(out, &s->tuple);
-	put32(out + l4 + 4, s->seq);
-	put32(out + l4 + 8, s->ack);
+	sim_put32(out + l4 + 4, s->seq);
+	sim_put32(out + l4 + 8, s->ack);
 	out[l4 + 12] = (uint8_t)((TCP_BYTES + s->options_bytes) << 2);
 	out[l4 + 13] = s->flags;
-	put16(out + l4 + 14, s->window);
+	sim_put16(out + l4 + 14, s->window);
 	if (s->options_bytes) {
 		memcpy(out + l4 + TCP_BYTES, s->options, s->options_bytes);
 	}

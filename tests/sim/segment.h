@@ -18,6 +18,19 @@ enum {
 	SIM_ACK = 0x10,
 };
 
+/* In network byte order. */
+static inline void sim_put16(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+}
+
+static inline void sim_put32(uint8_t *at, uint32_t v)
+{
+	sim_put16(at, v >> 16);
+	sim_put16(at + 2, v & 0xffff);
+}
+
 struct sim_segment {
 	struct dysco_tuple tuple;
 	uint32_t seq, ack;
