@@ -9,15 +9,14 @@ from statistics import median
 
 from support import Failure
 from support.chain import Path, open_lab
+from support.changes import AGENT, KINDS, chain_length, change
 from support.figures import percentile
 from support.machine import conditions
+from support.svg import chart, steps, write
 
 TITLE = "Changing the chain of a session under load: time of insert, replace and remove"
 
 PORT = 5201
-AGENT = "client1"
-# The chain is client - b1 - server; what comes and goes stands between client and b1.
-KINDS = {"insert": "session insert {} b2", "replace": "session replace {} b2 b3", "remove": "session remove {} b3"}
 START_SECONDS = 10
 QUIET_SECONDS = 30  # at most, without changes, for comparison
 
@@ -26,6 +25,7 @@ def add_arguments(parser):
     parser.add_argument("--count", type=int, default=500, metavar="N", help="of each kind, default: 500")
     parser.add_argument("--rate", default="1G", metavar="BITS", help="of the session's data, iperf3 -b, 0: all there is; default: 1G")
     parser.add_argument("--pause", type=float, default=0.02, metavar="S", help="between two changes, default: 0.02")
+    parser.add_argument("--svg", metavar="FILE", help="distribution of the times as a picture")
 
 
 class Load:
@@ -63,19 +63,6 @@ class Load:
         return float(rtt[1]) * 1000, int(again[1]) if again else 0
 
 
-def change(lab, session, kind):
-    """Microseconds until the new path was the only one; None and why when it did not come about."""
-    words = KINDS[kind].format(session["id"]).split()
-    try:
-        return lab.ask(AGENT, *words)["took_us"], None
-    except Failure as failure:
-        return None, str(failure)
-
-
-def chain_length(lab, session):
-    return len(lab.ask(AGENT, "session", "show", session["id"])["sessions"][0]["chain"])
-
-
 def change_all(load, session, options):
     """Times and failures of each kind; the round-trip times of the path before each change."""
     lab = load.path.lab
@@ -84,12 +71,12 @@ def change_all(load, session, options):
         round_trips.append(load.tcp(session)[0])
         for kind in KINDS:
             time.sleep(options.pause)
-            us, why = change(lab, session, kind)
+            answer, why = change(lab, session["id"], kind)
             if why:
                 failed[kind].append(why)
             else:
-                took[kind].append(us)
-    if not any(failed.values()) and chain_length(lab, session) != 2:
+                took[kind].append(answer["took_us"])
+    if not any(failed.values()) and chain_length(lab, session["id"]) != 2:
         raise Failure("the chain is not what it was at the beginning")
     return took, failed, round_trips
 
@@ -106,6 +93,12 @@ def again_without(load, session, seconds):
     before = load.tcp(session)[1]
     time.sleep(seconds)
     return load.tcp(session)[1] - before
+
+
+def picture(took, round_trip):
+    """Figure 14 of the paper: how many of each kind are done by when."""
+    series = {kind: steps(times) for kind, times in took.items() if times}
+    return chart("Time of a reconfiguration", ("microseconds", "share"), series, [(round_trip * n, f"{n} RTT") for n in (1, 3)], logarithmic=True)
 
 
 def run(options):
@@ -128,6 +121,8 @@ def run(options):
     carried = {f"b{i}": after[i - 1]["bytes"] - before[i - 1]["bytes"] for i in (1, 2, 3)}
     if not all(carried.values()):
         raise Failure(f"a box was never on the session's path: {json.dumps(carried)}")
+    if options.svg:
+        write(options.svg, picture(took, median(round_trips)))
     stated |= {"count": options.count, "rate": options.rate, "pause_s": options.pause, "attachment": "nic",
                "agents": "one a node", "quick": options.quick}
     return {"conditions": stated, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted_per_s": round(again / seconds, 1),

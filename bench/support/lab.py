@@ -48,6 +48,9 @@ class Lab:
             raise Failure(f"{node}: {' '.join(words)}: exit code {done.returncode}: {said}")
         return done.stdout
 
+    def json(self, node, words):
+        return json.loads(self.output(node, words))
+
     def ask(self, agent, *words):
         """The answer of an agent to a statement."""
         socket = f"/run/dysco-lab/{self.name}/agents/{agent}/dysco.sock"
@@ -58,7 +61,7 @@ class Lab:
 
     def received(self, node, interface):
         """Packets and bytes the kernel has counted on an interface."""
-        shown = json.loads(self.output(node, ["ip", "-j", "-s", "link", "show", "dev", interface]))
+        shown = self.json(node, ["ip", "-j", "-s", "link", "show", "dev", interface])
         return shown[0]["stats64"]["rx"]
 
     def offloads(self, node, interface):
