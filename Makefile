@@ -3,10 +3,10 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: help deps build demo check bench lint format fuzz soak explore explore-full mutants install clean
+.PHONY: help deps build demo check bench lint format fuzz soak soak-sim explore explore-full mutants install clean
 
 help:
-	@echo 'make build | demo | check | bench | lint | format | fuzz | soak | explore | explore-full | mutants | install | deps | clean'
+	@echo 'make build | demo | check | bench | lint | format | fuzz | soak | soak-sim | explore | explore-full | mutants | install | deps | clean'
 
 deps:
 	scripts/install-deps
@@ -24,6 +24,8 @@ check:
 bench: build
 	bench/run goodput
 	bench/run connect
+	bench/run reconfig
+	bench/run disruption
 
 lint:
 	scripts/lint
@@ -35,8 +37,12 @@ format:
 fuzz:
 	tests/fuzz/run $(or $(SECONDS),300)
 
-# Other and many more seeds than `make check` runs: SEEDS to choose.
+# On real stacks: 1,000 checked sessions, changes of their chains, crashes and loss (root): MINUTES to choose.
 soak: build
+	DYSCO_BUILD=$(abspath $(BUILD)) tests/netns/soak --minutes $(or $(MINUTES),30) $(SOAK)
+
+# Other and many more seeds of the simulator than `make check` runs: SEEDS to choose.
+soak-sim: build
 	$(BUILD)/tests/sim/sim --seeds $(or $(SEEDS),2000001-12000000) --jobs $$(nproc)
 
 # Every interleaving of small worlds around the core (docs/explorer.md): in three minutes, or in hours.
