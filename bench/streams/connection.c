@@ -54,13 +54,21 @@ static void next_burst(struct end *e)
 	    options.pause_ns ? e->sent + 1 + random_below(2 * PAUSE_AFTER_BYTES) : UINT64_MAX;
 }
 
-static void begin_end(struct connection *c, struct end *e)
+static void begin_end(struct connection *c, struct end *e, uint64_t total)
 {
-	*e = (struct end){.connection = c, .fd = -1, .total = UINT64_MAX};
-	if (options.stream_bytes) {
-		e->total = 1 + random_below(options.stream_bytes);
-	}
+	*e = (struct end){.connection = c, .fd = -1, .total = total};
 	next_burst(e);
+}
+
+/* Both directions end at about the same time, one a little earlier. */
+static void begin_ends(struct connection *c)
+{
+	uint64_t total = options.stream_bytes ? 1 + random_below(options.stream_bytes) : 0;
+
+	for (int side = 0; side < 2; side++) {
+		begin_end(c, &c->ends[side],
+			  total ? total + random_below(total / 8 + 1) : UINT64_MAX);
+	}
 }
 
 static void forget(struct connection *c)
@@ -92,8 +100,7 @@ void connection_open(struct connection *c)
 	struct end *e = &c->ends[CLIENT];
 
 	*c = (struct connection){.id = next_id++, .used = true, .destination = to};
-	begin_end(c, &c->ends[CLIENT]);
-	begin_end(c, &c->ends[SERVER]);
+	begin_ends(c);
 	e->fd = tcp_socket(a, client_netns);
 	set_up(e);
 	if (options.source) {

@@ -185,7 +185,7 @@ static _Noreturn void usage(void)
 	fputs("usage: streams [OPTION VALUE]... CLIENT-NETNS SERVER-NETNS DESTINATION...\n"
 	      "  -c N        connections at once, each followed by another one (1)\n"
 	      "  -r BYTES    a second, each way (as fast as it goes)\n"
-	      "  -b BYTES    of a connection, each way, at most; a random number (no end)\n"
+	      "  -b BYTES    of a connection, each way, about; random, up to this (no end)\n"
 	      "  -i MS       average pause between bursts (none)\n"
 	      "  -t SECONDS  then every stream ends where it is (at the end of standard input)\n"
 	      "  -w SECONDS  without any progress: the connection is lost (60)\n"
