@@ -43,6 +43,9 @@ static void watch(struct end *e, int operation)
 	struct epoll_event event = {.data.ptr = e};
 
 	event.events = (e->ended ? 0 : EPOLLIN) | (may_send(e) ? EPOLLOUT : 0);
+	if (e->ended && e->shut) {
+		operation = EPOLL_CTL_DEL; /* its HUP would come again and again */
+	}
 	if (epoll_ctl(poller, operation, e->fd, &event)) {
 		die("epoll_ctl");
 	}
@@ -143,7 +146,7 @@ static struct connection *connection_from(unsigned int destination, in_port_t po
 	return NULL;
 }
 
-void connection_accept(unsigned int destination)
+static bool accept_one(unsigned int destination)
 {
 	struct sockaddr_storage from;
 	socklen_t length = sizeof(from);
@@ -152,12 +155,12 @@ void connection_accept(unsigned int destination)
 	struct connection *c;
 
 	if (fd < 0) {
-		return; /* gone before it was taken: its client says so */
+		return false; /* no more; one that was reset before: its client says so */
 	}
 	c = connection_from(destination, *port_of(&from));
 	if (!c || c->ends[SERVER].fd >= 0) {
 		close(fd);
-		return;
+		return true;
 	}
 	c->ends[SERVER].fd = fd;
 	c->up = true;
@@ -165,6 +168,13 @@ void connection_accept(unsigned int destination)
 	set_up(&c->ends[SERVER]);
 	watch(&c->ends[SERVER], EPOLL_CTL_ADD);
 	say_open(c, &from);
+	return true;
+}
+
+void connection_accept(unsigned int destination)
+{
+	while (accept_one(destination)) {
+	}
 }
 
 static void finish_sending(struct end *e)
