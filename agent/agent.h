@@ -20,10 +20,13 @@
 
 #define DYSCO_TRACES_MAX  16
 #define DYSCO_HELD_MAX	  64  /* packets that came before the CUT of their path */
-#define DYSCO_WAITING_MAX 256 /* clients that wait for the end of a reconfiguration */
+#define DYSCO_WAITING_MAX 256 /* that wait for the end of a reconfiguration */
+#define DYSCO_JOBS_MAX	  32
 
 struct dysco_trace;   /* trace.c */
 struct dysco_held;    /* hold.c */
+struct dysco_job;     /* job.h */
+struct dysco_order;   /* wish.h */
 struct dysco_journal; /* journal.h */
 
 /* What the agent tells its surroundings. */
@@ -54,9 +57,10 @@ struct dysco_attached {
 	uint32_t restored;    /* times that somebody had taken our programs off it */
 };
 
-/* A client that waits for the end of an attempt; client NULL: not used. */
+/* A client, or a job, that waits for the end of an attempt; neither: not used. */
 struct dysco_waiting {
 	void *client;
+	uint32_t job, target;	/* job.h; 0: no job */
 	uint32_t attempt, slot; /* the left anchor's old leg */
 	uint64_t nonce, asked_ns;
 	uint64_t done_ns;   /* the new path is the path; what is left is to release the old one */
@@ -79,6 +83,8 @@ struct dysco_agent {
 	struct dysco_trace *traces[DYSCO_TRACES_MAX];
 	struct dysco_waiting waiting[DYSCO_WAITING_MAX];
 	uint32_t n_done; /* of them, those with done_ns */
+	struct dysco_job *jobs[DYSCO_JOBS_MAX];
+	uint32_t last_job; /* id */
 	struct dysco_held *held[DYSCO_HELD_MAX];
 	uint32_t n_held;
 	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
@@ -106,8 +112,11 @@ void dysco_agent_stop(struct dysco_agent *agent);
  */
 int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, bool patient,
 		       struct dysco_conf_error *error);
-/* One statement from the socket; returns as dysco_agent_change() does. */
-int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *words,
+/*
+ * One statement from the socket; returns as dysco_agent_change() does. *job: moves
+ * sessions to the chains that they have now, 0: none.
+ */
+int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *words, uint32_t *job,
 			  struct dysco_conf_error *error);
 /* A new configuration file: run-time changes are made again on top of it. */
 int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
@@ -150,9 +159,19 @@ enum dysco_answer_kind dysco_agent_request(struct dysco_agent *agent, void *clie
 json_t *dysco_error_json(const struct dysco_conf_error *error);
 
 /* ---- reconfig.c ---- */
-/* session insert, remove, replace; 0: the answer comes LATER. */
-int dysco_reconfig_start(struct dysco_agent *agent, void *client, const struct dysco_words *words,
-			 struct dysco_conf_error *error);
+/*
+ * session insert, remove or replace of one session: the answer (of a dry run), or
+ * NULL with *later, or NULL with *error.
+ */
+json_t *dysco_reconfig_one(struct dysco_agent *agent, void *client, struct dysco_order *order,
+			   bool *later, struct dysco_conf_error *error);
+/* who: client, or job and target; the end is told to it. NONE: begun. */
+enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dysco_waiting *who,
+				     uint32_t slot, const struct dysco_address_list *path);
+/* Attempts of this job end, as far as they still can; their ends are told. */
+void dysco_reconfig_cancel(struct dysco_agent *agent, uint32_t job);
+const char *dysco_nack_name(unsigned int reason);
+const char *dysco_nack_text(unsigned int reason);
 /* DYSCO_EVENT_RECONFIGURED or DYSCO_EVENT_RECONFIG_FAILED. */
 void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *action);
 /* After anything the core did: answers those whose attempts are over. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/job.h"
 #include "agent/journal.h"
 #include "agent/log.h"
 
@@ -233,7 +234,67 @@ int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, b
 	return (int)ended;
 }
 
-int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *words,
+/* Does this policy differ between two configurations, and want its sessions to be moved then? */
+static bool wants_move(const struct dysco_config *config, uint16_t i,
+		       const struct dysco_config *other)
+{
+	const struct dysco_policy *p = &config->setup.policies[i];
+	int j = dysco_config_find_policy(other, p->name);
+
+	return p->existing == DYSCO_EXISTING_MOVE &&
+	       (j < 0 || !dysco_config_policy_same(config, i, other, j));
+}
+
+/* The names of those, once each; NULL: there are none. */
+static char (*policies_to_move(const struct dysco_config *old, const struct dysco_config *new,
+			       uint16_t *n))[DYSCO_NAME_BYTES]
+{
+	char(*names)[DYSCO_NAME_BYTES] = calloc(2ul * DYSCO_POLICIES_MAX, sizeof(*names));
+
+	*n = 0;
+	for (uint16_t i = 0; names && i < new->setup.n_policies; i++) {
+		if (wants_move(new, i, old)) {
+			memcpy(names[(*n)++], new->setup.policies[i].name, sizeof(*names));
+		}
+	}
+	for (uint16_t i = 0; names && i < old->setup.n_policies; i++) {
+		if (dysco_config_find_policy(new, old->setup.policies[i].name) < 0 &&
+		    wants_move(old, i, new)) {
+			memcpy(names[(*n)++], old->setup.policies[i].name, sizeof(*names));
+		}
+	}
+	if (*n == 0) {
+		free(names);
+		return NULL;
+	}
+	return names;
+}
+
+/* As dysco_agent_change(), and moves the sessions of policies that are so (`existing move`). */
+static int change_and_move(struct dysco_agent *agent, struct dysco_config *next, bool patient,
+			   uint32_t *job, struct dysco_conf_error *error)
+{
+	uint16_t n;
+	char(*policies)[DYSCO_NAME_BYTES] = policies_to_move(agent->config, next, &n);
+	int ended = dysco_agent_change(agent, next, patient, error);
+	struct dysco_conf_error wrong;
+	struct dysco_order *order;
+
+	*job = 0;
+	if (ended < 0 || !policies) {
+		free(policies);
+		return ended;
+	}
+	order = dysco_order_for_policies(policies, n);
+	*job = order ? dysco_job_start(agent, NULL, order, &wrong) : 0;
+	if (*job == 0) {
+		dysco_log(DYSCO_LOG_WARN, "sessions are not moved to their new chains: %s",
+			  order ? wrong.message : "out of memory");
+	}
+	return ended;
+}
+
+int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *words, uint32_t *job,
 			  struct dysco_conf_error *error)
 {
 	struct dysco_config *next = dysco_config_copy(agent->config);
@@ -244,7 +305,7 @@ int dysco_agent_statement(struct dysco_agent *agent, const struct dysco_words *w
 	}
 	if (dysco_config_apply(next, DYSCO_CONF_SOCKET, words, error) == 0 &&
 	    dysco_config_check(next, error) == 0) {
-		ended = dysco_agent_change(agent, next, false, error);
+		ended = change_and_move(agent, next, false, job, error);
 	}
 	if (ended < 0) {
 		dysco_config_free(next);
@@ -262,6 +323,7 @@ int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
 		       struct dysco_conf_error *error)
 {
 	struct dysco_config *next = dysco_journal_replay(agent->journal, base);
+	uint32_t job;
 
 	if (!next) {
 		return dysco_conf_fail(error, "internal", NULL, "out of memory");
@@ -270,7 +332,7 @@ int dysco_agent_reload(struct dysco_agent *agent, struct dysco_config *base,
 		dysco_log(DYSCO_LOG_INFO, "legs: the capacity changes when the agent is restarted");
 		next->legs = agent->config->legs;
 	}
-	if (dysco_agent_change(agent, next, true, error) < 0) {
+	if (change_and_move(agent, next, true, &job, error) < 0) {
 		dysco_config_free(next);
 		return -1;
 	}
@@ -384,6 +446,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 void dysco_agent_stop(struct dysco_agent *agent)
 {
 	dysco_trace_forget(agent, NULL);
+	dysco_jobs_stop(agent);
 	dysco_hold_stop(agent);
 	dysco_config_free(agent->config);
 	dysco_config_free(agent->base);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/job.h"
 #include "agent/log.h"
-#include "agent/show.h"
 
 json_t *dysco_error_json(const struct dysco_conf_error *error)
 {
@@ -139,12 +139,96 @@ static json_t *do_session_kill(struct request *r)
 	return n > 0 ? json_pack("{s:i}", "killed", killed ? 1 : 0) : NULL;
 }
 
+/* Takes over the order; the first sessions are begun with at once. */
+static json_t *start_job(struct request *r, struct dysco_order *order)
+{
+	bool dry_run = order->dry_run;
+	uint32_t id = dysco_job_start(r->agent, r->client, order, &r->error);
+
+	if (id == 0) {
+		return NULL;
+	}
+	r->kind = dry_run ? DYSCO_ANSWER_LATER : DYSCO_ANSWER_NOW;
+	dysco_jobs_tick(r->agent, dysco_now_ns());
+	return dry_run ? NULL : json_pack("{s:I}", "job", (json_int_t)id);
+}
+
 static json_t *do_session_change(struct request *r)
 {
-	if (dysco_reconfig_start(r->agent, r->client, &r->words, &r->error) == 0) {
-		r->kind = DYSCO_ANSWER_LATER;
+	struct dysco_order *order = dysco_order_parse(r->agent, &r->words, &r->error);
+	json_t *answer;
+	bool later = false;
+
+	if (!order) {
+		return NULL;
 	}
-	return NULL;
+	if (order->group) {
+		return start_job(r, order);
+	}
+	answer = dysco_reconfig_one(r->agent, r->client, order, &later, &r->error);
+	r->kind = later ? DYSCO_ANSWER_LATER : DYSCO_ANSWER_NOW;
+	dysco_order_free(order);
+	return answer;
+}
+
+/* The policies that name it themselves, and so still send new sessions there. */
+static json_t *policies_naming(const struct dysco_agent *agent, const struct dysco_place *box)
+{
+	const struct dysco_setup *setup = &agent->config->setup;
+	json_t *names = json_array();
+
+	for (uint16_t i = 0; i < setup->n_policies; i++) {
+		const struct dysco_policy *p = &setup->policies[i];
+
+		for (uint8_t j = 0; j < p->n_hops; j++) {
+			const struct dysco_box *b = &setup->boxes[p->hops[j].index];
+
+			if (p->hops[j].kind == DYSCO_HOP_BOX &&
+			    (dysco_place_names(agent, box, &b->ip4) ||
+			     dysco_place_names(agent, box, &b->ip6))) {
+				json_array_append_new(names, json_string(p->name));
+			}
+		}
+	}
+	return names;
+}
+
+/* First no new sessions, then those that live. */
+static json_t *do_box_drain(struct request *r)
+{
+	struct dysco_order *order = dysco_order_parse(r->agent, &r->words, &r->error);
+	struct dysco_words words = {.count = 3, .word = {"box", "drain"}};
+	json_t *answer, *policies;
+	uint32_t job;
+
+	if (!order || order->dry_run) {
+		return order ? start_job(r, order) : NULL;
+	}
+	words.word[2] = order->words.word[2];
+	if (order->wish.force) {
+		words.word[words.count++] = "--force";
+	}
+	if (dysco_agent_statement(r->agent, &words, &job, &r->error) < 0) {
+		dysco_order_free(order);
+		return NULL;
+	}
+	policies = policies_naming(r->agent, &order->wish.out[0]);
+	answer = start_job(r, order);
+	if (answer) {
+		json_object_set(answer, "policies", policies);
+	}
+	json_decref(policies);
+	return answer;
+}
+
+static json_t *do_jobs(struct request *r)
+{
+	return dysco_show_jobs(r->agent);
+}
+
+static json_t *do_job(struct request *r)
+{
+	return dysco_job_request(r->agent, &r->words, &r->error);
 }
 
 /* count: the words it takes at least and at most. */
@@ -160,6 +244,7 @@ static const struct question questions[] = {
     {"version", NULL, 1, 1, do_version},
     {"monitor", NULL, 1, 1, do_monitor},
     {"box", "list", 2, 2, do_boxes},
+    {"box", "drain", 3, DYSCO_WORDS_MAX, do_box_drain},
     {"type", "list", 2, 2, do_types},
     {"policy", "list", 2, 2, do_policies},
     {"policy", "test", 4, 6, do_policy_test},
@@ -171,6 +256,11 @@ static const struct question questions[] = {
     {"session", "insert", 4, DYSCO_WORDS_MAX, do_session_change},
     {"session", "remove", 4, DYSCO_WORDS_MAX, do_session_change},
     {"session", "replace", 5, DYSCO_WORDS_MAX, do_session_change},
+    {"job", "list", 2, 2, do_jobs},
+    {"job", "show", 3, 3, do_job},
+    {"job", "pause", 3, 3, do_job},
+    {"job", "resume", 3, 3, do_job},
+    {"job", "abort", 3, 3, do_job},
 };
 
 static const struct question *find_question(const struct dysco_words *words)
@@ -199,10 +289,14 @@ static json_t *answer_question(struct request *r, const struct question *q)
 
 static json_t *answer_change(struct request *r)
 {
-	int ended = dysco_agent_statement(r->agent, &r->words, &r->error);
+	uint32_t job;
+	int ended = dysco_agent_statement(r->agent, &r->words, &job, &r->error);
 
 	if (ended < 0) {
 		return NULL;
+	}
+	if (job) {
+		return json_pack("{s:I}", "job", (json_int_t)job);
 	}
 	return strcmp(r->words.word[0], "detach") == 0 ? json_pack("{s:i}", "ended", ended)
 						       : json_object();

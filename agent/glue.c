@@ -2,11 +2,10 @@
 /*
  * Between datapath and core: packets in, actions out, and time (agent.h).
  */
-#include "agent/agent.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "agent/job.h"
 #include "agent/log.h"
 #include "rewrite/packet.h"
 
@@ -88,6 +87,7 @@ static void packet_received(struct dysco_agent *agent, struct dysco_punt *punt)
 		dysco_hold_retry(agent, now_ns);
 	}
 	dysco_reconfig_answer(agent);
+	dysco_jobs_run(agent, now_ns);
 }
 
 bool dysco_agent_receive(struct dysco_agent *agent, uint32_t budget)
@@ -152,6 +152,7 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 	dysco_hold_retry(agent, now_ns);
 	dysco_reconfig_answer(agent);
 	dysco_reconfig_expire(agent, now_ns);
+	dysco_jobs_tick(agent, now_ns);
 	if (now_ns - agent->ports_looked_up_ns >= PORTS_INTERVAL_NS) {
 		agent->ports_looked_up_ns = now_ns;
 		look_up_ports(agent);

@@ -44,6 +44,8 @@ static void make_key(char key[128], const struct dysco_words *words, const char 
 			 word_after(words, "netns"));
 	} else if (is_word(words, 0, "log")) {
 		snprintf(key, 128, "log");
+	} else if (is_word(words, 1, "drain") || is_word(words, 1, "undrain")) {
+		snprintf(key, 128, "drain %.64s", word_at(words, 2));
 	} else if (is_word(words, 0, "host")) {
 		snprintf(key, 128, "%.127s", line);
 	} else {
@@ -61,6 +63,10 @@ static bool is_removal(const struct dysco_words *words, const struct dysco_confi
 	if (is_word(words, 0, "detach")) {
 		*in_base = dysco_config_find_attachment(base, word_after(words, "netns"),
 							word_at(words, 1)) >= 0;
+		return true;
+	}
+	if (is_word(words, 1, "undrain")) {
+		*in_base = false; /* no file says that a box drains */
 		return true;
 	}
 	if (!is_word(words, 1, "remove")) {

@@ -167,9 +167,10 @@ json_t *dysco_show_boxes(const struct dysco_agent *agent)
 		if (!dysco_addr_is_zero(&b->ip6)) {
 			json_array_append_new(addresses, dysco_json_addr(&b->ip6));
 		}
-		json_array_append_new(boxes, json_pack("{s:s, s:o, s:I}", "name", name, "addresses",
-						       addresses, "sessions",
-						       (json_int_t)agent->core.box_sessions[i]));
+		json_array_append_new(boxes, json_pack("{s:s, s:o, s:I, s:b}", "name", name,
+						       "addresses", addresses, "sessions",
+						       (json_int_t)agent->core.box_sessions[i],
+						       "draining", b->draining));
 	}
 	return json_pack("{s:o}", "boxes", boxes);
 }
@@ -222,6 +223,18 @@ static json_t *show_via(const struct dysco_setup *setup, const struct dysco_poli
 	return via;
 }
 
+static json_t *show_mandatory(const struct dysco_setup *setup, const struct dysco_policy *p)
+{
+	json_t *via = show_via(setup, p);
+
+	for (uint8_t i = p->n_hops; i-- > 0;) {
+		if (!p->hops[i].mandatory) {
+			json_array_remove(via, i);
+		}
+	}
+	return via;
+}
+
 static json_t *show_policy(const struct dysco_agent *agent, uint16_t i, uint32_t sessions)
 {
 	const struct dysco_setup *setup = &agent->config->setup;
@@ -234,6 +247,9 @@ static json_t *show_policy(const struct dysco_agent *agent, uint16_t i, uint32_t
 	json_object_set_new(o, "via", show_via(setup, p));
 	json_object_set_new(o, "exit", json_boolean(p->n_hops > 0 && p->hops[p->n_hops - 1].exit));
 	json_object_set_new(o, "fail", json_string(p->fail == DYSCO_FAIL_OPEN ? "open" : "closed"));
+	json_object_set_new(o, "mandatory", show_mandatory(setup, p));
+	json_object_set_new(o, "existing",
+			    json_string(p->existing == DYSCO_EXISTING_MOVE ? "move" : "keep"));
 	json_object_set_new(o, "retries", json_integer(p->retries));
 	json_object_set_new(o, "filter", json_string(dysco_config_filter_text(agent->config, i)));
 	json_object_set_new(o, "sessions", json_integer(sessions));

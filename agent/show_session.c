@@ -241,6 +241,7 @@ json_t *dysco_show_chain(const struct dysco_agent *agent, const struct dysco_pas
 		json_object_set_new(o, "address", dysco_json_addr(&hop->addr));
 		json_object_set_new(o, "policy_tag", dysco_json_count(hop->policy));
 		json_object_set_new(o, "exit", json_boolean(hop->flags & DYSCO_HOP_EXIT));
+		json_object_set_new(o, "mandatory", json_boolean(hop->flags & DYSCO_HOP_MANDATORY));
 		json_object_set_new(o, "here",
 				    json_boolean(host && dysco_host_has(host, &hop->addr)));
 		json_array_append_new(chain, o);

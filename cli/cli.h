@@ -25,7 +25,8 @@ enum dysco_exit {
 struct dysco_cli {
 	const char *socket;
 	bool json;
-	bool all; /* stats: zero counts too */
+	bool all;  /* stats: zero counts too */
+	bool wait; /* for the end of a job */
 };
 
 struct dysco_command {
@@ -55,6 +56,16 @@ enum dysco_exit dysco_show_trace(const struct dysco_cli *cli, const json_t *answ
 enum dysco_exit dysco_show_why(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_killed(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_reconfigured(const struct dysco_cli *cli, const json_t *answer);
+/* An answer that tells of a job, or of a dry run. */
+enum dysco_exit dysco_show_change(const struct dysco_cli *cli, const json_t *answer);
+enum dysco_exit dysco_show_jobs(const struct dysco_cli *cli, const json_t *answer);
+enum dysco_exit dysco_show_job(const struct dysco_cli *cli, const json_t *answer);
+/* DONE, or FINDINGS when the job (or dry run) has sessions that are not as wished. */
+enum dysco_exit dysco_job_exit(const json_t *job);
+/* Of an answer to box drain: policies that still send new sessions there. */
+void dysco_warn_of_policies(const json_t *answer);
+/* One line on a terminal, written over itself. */
+void dysco_show_progress(const json_t *job);
 enum dysco_exit dysco_show_detached(const struct dysco_cli *cli, const json_t *answer);
 
 enum dysco_exit dysco_run_doctor(const struct dysco_cli *cli, int argc, char **argv);

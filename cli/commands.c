@@ -2,9 +2,13 @@
 /* The commands of `dysco`, in the order of `dysco help`. */
 #include "cli/cli.h"
 
+#define SESSIONS "SESSION | [--filter EXPR] [--policy NAME] [--box BOX]"
+#define OPTIONS                                                                                    \
+	"\n    [--dry-run] [--force] [--rate N/s] [--parallel N] [--timeout SECONDS] [--wait]"
 #define POLICY                                                                                     \
 	"NAME [priority N] [at HOST[,HOST]] [via HOP[,HOP]...] [exit BOX]\n"                       \
-	"                 [fail open|closed] [retries N] filter EXPR"
+	"                 [mandatory HOP[,HOP]] [fail open|closed] [retries N]\n"                  \
+	"                 [existing keep|move] filter EXPR"
 
 const struct dysco_command dysco_commands[] = {
     {"status", "", "the agent, its hosts and attachments", 0, dysco_show_status, NULL},
@@ -16,15 +20,18 @@ const struct dysco_command dysco_commands[] = {
     {"box list", "", "middleboxes known here", 0, dysco_show_boxes, NULL},
     {"box add", "NAME ADDR...", "name a middlebox", 2, NULL, NULL},
     {"box remove", "NAME", "forget it", 1, NULL, NULL},
+    {"box drain", "BOX [--to BOX|TYPE]" OPTIONS, "moves its sessions off it, gives it no new ones",
+     1, dysco_show_change, NULL},
+    {"box undrain", "BOX", "types give it to new sessions again", 1, NULL, NULL},
     {"type list", "", "types of middleboxes", 0, dysco_show_types, NULL},
     {"type add", "NAME BOX... [select round-robin|least-sessions|consistent-hash]",
      "boxes of which a chain takes one", 2, NULL, NULL},
     {"type remove", "NAME", "forget it", 1, NULL, NULL},
     {"policy list", "", "policies in force, by priority", 0, dysco_show_policies, NULL},
-    {"policy add", POLICY, "give sessions a chain", 3, NULL, NULL},
-    {"policy replace", POLICY, "the same name, anew; live sessions keep their chain", 3, NULL,
-     NULL},
-    {"policy remove", "NAME", "sessions from now on go without it", 1, NULL, NULL},
+    {"policy add", POLICY, "give sessions a chain", 3, dysco_show_change, NULL},
+    {"policy replace", POLICY, "the same name, anew; live sessions keep their chain", 3,
+     dysco_show_change, NULL},
+    {"policy remove", "NAME", "sessions from now on go without it", 1, dysco_show_change, NULL},
     {"policy test", "SRC DST [host NAME]", "what would this session do, and why", 2,
      dysco_show_policy_test, NULL},
     {"session list", "[state S] [policy P] [host H] [peer ADDR] [limit N]", "sessions here", 0,
@@ -33,12 +40,17 @@ const struct dysco_command dysco_commands[] = {
     {"session trace", "SESSION", "asks every hop of its chain", 1, dysco_show_trace, NULL},
     {"session why", "SESSION", "why it has this chain", 1, dysco_show_why, NULL},
     {"session kill", "SESSION", "resets both ends", 1, dysco_show_killed, NULL},
-    {"session insert", "SESSION BOX... [after HOST | before HOST]",
-     "puts boxes into its chain while it runs", 2, dysco_show_reconfigured, NULL},
-    {"session remove", "SESSION BOX...", "takes neighbouring boxes out of it", 2,
-     dysco_show_reconfigured, NULL},
-    {"session replace", "SESSION BOX BOX...", "puts others in the place of the first", 3,
-     dysco_show_reconfigured, NULL},
+    {"session insert", SESSIONS " BOX... [after HOST | before HOST]" OPTIONS,
+     "puts boxes into chains while they run", 2, dysco_show_change, NULL},
+    {"session remove", SESSIONS " BOX..." OPTIONS, "takes neighbouring boxes out of them", 2,
+     dysco_show_change, NULL},
+    {"session replace", SESSIONS " BOX BOX..." OPTIONS, "puts others in the place of the first", 3,
+     dysco_show_change, NULL},
+    {"job list", "", "changes of many sessions, at work or over", 0, dysco_show_jobs, NULL},
+    {"job show", "ID [--wait]", "what has become of its sessions", 1, dysco_show_job, NULL},
+    {"job pause", "ID", "begins with no more sessions", 1, NULL, NULL},
+    {"job resume", "ID", "goes on", 1, NULL, NULL},
+    {"job abort", "ID", "leaves alone what is not done yet", 1, NULL, NULL},
     {"monitor", "", "events as they come", 0, dysco_show_event, NULL},
     {"stats", "[--all]", "counters, and drops by reason", 0, dysco_show_stats, NULL},
     {"log", "debug|info|warn|error", "how much the agent says", 1, NULL, NULL},

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -94,6 +95,11 @@ static enum dysco_exit refused(const struct dysco_cli *cli, const json_t *answer
 	return DYSCO_EXIT_REFUSED;
 }
 
+static bool tells_of_job(const struct dysco_command *command)
+{
+	return command->show == dysco_show_change || command->show == dysco_show_job;
+}
+
 /* The exit code is the same whichever way the answer is printed. */
 static enum dysco_exit findings(const struct dysco_command *command, const json_t *answer)
 {
@@ -101,6 +107,9 @@ static enum dysco_exit findings(const struct dysco_command *command, const json_
 
 	if (command->show == dysco_show_trace && !json_is_true(complete)) {
 		return DYSCO_EXIT_FINDINGS;
+	}
+	if (tells_of_job(command)) {
+		return dysco_job_exit(answer);
 	}
 	if (command->show == dysco_show_policy_test &&
 	    strcmp(dysco_json_text(answer, "verdict"), "drop") == 0) {
@@ -125,6 +134,36 @@ static enum dysco_exit show(const struct dysco_cli *cli, const struct dysco_comm
 	return command->show(cli, answer);
 }
 
+static bool is_over(const json_t *job)
+{
+	const char *state = dysco_json_text(job, "state");
+
+	return strcmp(state, "done") == 0 || strcmp(state, "aborted") == 0;
+}
+
+/* Asks for the job again and again, until it is over; takes over the answer that told of it. */
+static json_t *wait_for_job(const struct dysco_cli *cli, json_t *answer, char error[ERROR_BYTES])
+{
+	const struct timespec pause = {.tv_nsec = 100000000};
+	char line[64];
+
+	if (!cli->json) {
+		dysco_warn_of_policies(answer);
+	}
+	snprintf(line, sizeof(line), "job show %" JSON_INTEGER_FORMAT,
+		 dysco_json_count(answer, "job"));
+	while (answer && dysco_json_count(answer, "job") > 0 && !is_over(answer)) {
+		if (json_object_get(answer, "total")) {
+			dysco_show_progress(answer);
+			nanosleep(&pause, NULL);
+		}
+		json_decref(answer);
+		answer = dysco_client_ask(cli->socket, line, error, ERROR_BYTES);
+	}
+	dysco_show_progress(NULL);
+	return answer;
+}
+
 static enum dysco_exit ask(const struct dysco_cli *cli, const struct dysco_command *command,
 			   const char *line)
 {
@@ -132,6 +171,9 @@ static enum dysco_exit ask(const struct dysco_cli *cli, const struct dysco_comma
 	enum dysco_exit result;
 	json_t *answer = dysco_client_ask(cli->socket, line, error, sizeof(error));
 
+	if (answer && cli->wait && tells_of_job(command)) {
+		answer = wait_for_job(cli, answer, error);
+	}
 	if (!answer) {
 		return fail(cli, "no_agent", error);
 	}
@@ -268,6 +310,26 @@ enum dysco_exit dysco_run_version(const struct dysco_cli *cli, int argc, char **
 	return DYSCO_EXIT_DONE;
 }
 
+/* Options that are words of the statement: 0 none, 1 alone, 2 with a value behind it. */
+static int statement_option(const char *word)
+{
+	static const char *const alone[] = {"--dry-run", "--force"};
+	static const char *const valued[] = {"--filter", "--policy",   "--box",	   "--to",
+					     "--rate",	 "--parallel", "--timeout"};
+
+	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++) {
+		if (strcmp(word, alone[i]) == 0) {
+			return 1;
+		}
+	}
+	for (size_t i = 0; i < sizeof(valued) / sizeof(valued[0]); i++) {
+		if (strcmp(word, valued[i]) == 0) {
+			return 2;
+		}
+	}
+	return 0;
+}
+
 /*
  * Options may stand anywhere before the filter expression and before the
  * words of `lab`, which has options of its own. Returns the words' count, -1
@@ -275,7 +337,7 @@ enum dysco_exit dysco_run_version(const struct dysco_cli *cli, int argc, char **
  */
 static int take_options(struct dysco_cli *cli, int argc, char **argv)
 {
-	static char help[] = "help", version[] = "version";
+	static char help[] = "help", version[] = "version", existing[] = "existing";
 	int kept = 0;
 	bool rest = false;
 
@@ -286,6 +348,15 @@ static int take_options(struct dysco_cli *cli, int argc, char **argv)
 			rest = rest || strcmp(word, "filter") == 0 ||
 			       (kept == 0 && strcmp(word, "lab") == 0);
 			argv[kept++] = argv[i];
+		} else if (statement_option(word) > 0) {
+			argv[kept++] = argv[i];
+			if (statement_option(word) == 2 && i + 1 < argc) {
+				argv[kept++] = argv[++i];
+			}
+		} else if (strcmp(word, "--wait") == 0 || strcmp(word, "-w") == 0) {
+			cli->wait = true;
+		} else if (strcmp(word, "--existing") == 0) {
+			argv[kept++] = existing; /* a clause of policies like others */
 		} else if (strcmp(word, "--json") == 0 || strcmp(word, "-j") == 0) {
 			cli->json = true;
 		} else if (strcmp(word, "--all") == 0 || strcmp(word, "-a") == 0) {

@@ -157,12 +157,14 @@ static void add_box(struct dysco_text_table *table, const json_t *box)
 	dysco_cell_text(table, box, "name");
 	dysco_cell_list(table, box, "addresses", " ");
 	dysco_cell_count(table, box, "sessions");
+	dysco_table_add(table, DYSCO_YELLOW, "%s",
+			dysco_json_true(box, "draining") ? "draining" : "");
 }
 
 enum dysco_exit dysco_show_boxes(const struct dysco_cli *cli, const json_t *answer)
 {
 	(void)cli;
-	dysco_show_rows("BOX ADDRESSES SESSIONS", json_object_get(answer, "boxes"), add_box,
+	dysco_show_rows("BOX ADDRESSES SESSIONS STATE", json_object_get(answer, "boxes"), add_box,
 			"no boxes: 'dysco box add NAME ADDR' makes one");
 	return DYSCO_EXIT_DONE;
 }

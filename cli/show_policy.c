@@ -30,7 +30,9 @@ static void add_policy(struct dysco_text_table *table, const json_t *policy)
 	dysco_cell_count(table, policy, "priority");
 	dysco_cell_list(table, policy, "at", ",");
 	dysco_table_add(table, DYSCO_PLAIN, "%s", hops);
+	dysco_cell_list(table, policy, "mandatory", ",");
 	dysco_cell_text(table, policy, "fail");
+	dysco_cell_text(table, policy, "existing");
 	dysco_cell_count(table, policy, "sessions");
 	dysco_cell_count(table, policy, "matched");
 	dysco_cell_text(table, policy, "filter");
@@ -40,7 +42,7 @@ static void add_policy(struct dysco_text_table *table, const json_t *policy)
 enum dysco_exit dysco_show_policies(const struct dysco_cli *cli, const json_t *answer)
 {
 	(void)cli;
-	dysco_show_rows("POLICY PRIORITY AT VIA FAIL LIVE MATCHED FILTER",
+	dysco_show_rows("POLICY PRIORITY AT VIA MANDATORY FAIL EXISTING LIVE MATCHED FILTER",
 			json_object_get(answer, "policies"), add_policy,
 			"no policies: sessions go as routing says");
 	return DYSCO_EXIT_DONE;

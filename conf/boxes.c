@@ -265,6 +265,78 @@ int dysco_apply_box_remove(struct dysco_statement *s)
 	return 0;
 }
 
+/* The type that would have nobody left for its sessions; NULL: none. */
+static const struct dysco_type *last_of(const struct dysco_setup *setup, uint16_t box)
+{
+	for (uint16_t i = 0; i < setup->n_types; i++) {
+		const struct dysco_type *t = &setup->types[i];
+		bool member = false, others = false;
+
+		for (uint16_t j = 0; j < t->count; j++) {
+			member = member || t->boxes[j] == box;
+			others =
+			    others || (t->boxes[j] != box && !setup->boxes[t->boxes[j]].draining);
+		}
+		if (member && !others && used_by_policy(setup, DYSCO_HOP_TYPE, i)) {
+			return t;
+		}
+	}
+	return NULL;
+}
+
+/* The box named by the next word; -1: refused. */
+static int take_box(struct dysco_statement *s)
+{
+	const char *name = dysco_statement_need(s, "the box's name");
+	struct dysco_addr addr;
+	bool literal;
+	int i;
+
+	if (!name) {
+		return -1;
+	}
+	literal = dysco_parse_addr(name, &addr) && dysco_addr_is_unicast(&addr);
+	i = dysco_config_find_box(s->config, name);
+	for (int b = 0; i < 0 && literal && b < s->config->setup.n_boxes; b++) {
+		i = box_has(&s->config->setup.boxes[b], &addr) ? b : -1;
+	}
+	return i >= 0 ? i
+		      : dysco_conf_fail(s->error, "unknown_box", "dysco box list",
+					"box '%.60s' is not known", name);
+}
+
+int dysco_apply_box_drain(struct dysco_statement *s)
+{
+	struct dysco_setup *setup = &s->config->setup;
+	int i = take_box(s);
+	bool force = dysco_statement_take(s, "--force");
+	const struct dysco_type *type;
+
+	if (i < 0 || dysco_statement_end(s) != 0) {
+		return -1;
+	}
+	type = force ? NULL : last_of(setup, (uint16_t)i);
+	if (type) {
+		return dysco_conf_fail(s->error, "in_use",
+				       "give the type another box first, or drain with --force",
+				       "new sessions of type %s would have no box without %s",
+				       type->name, s->words->word[2]);
+	}
+	setup->boxes[i].draining = true;
+	return 0;
+}
+
+int dysco_apply_box_undrain(struct dysco_statement *s)
+{
+	int i = take_box(s);
+
+	if (i < 0 || dysco_statement_end(s) != 0) {
+		return -1;
+	}
+	s->config->setup.boxes[i].draining = false;
+	return 0;
+}
+
 static int take_select(struct dysco_statement *s, struct dysco_type *type)
 {
 	static const char *const names[] = {"round-robin", "least-sessions", "consistent-hash"};

@@ -89,6 +89,8 @@ static const struct row rows[] = {
     {"detach", NULL, true, true, dysco_apply_detach},
     {"box", "add", true, true, dysco_apply_box_add},
     {"box", "remove", false, true, dysco_apply_box_remove},
+    {"box", "drain", false, true, dysco_apply_box_drain},
+    {"box", "undrain", false, true, dysco_apply_box_undrain},
     {"type", "add", true, true, dysco_apply_type_add},
     {"type", "remove", false, true, dysco_apply_type_remove},
     {"policy", "add", true, true, dysco_apply_policy_add},

@@ -85,6 +85,11 @@ bool dysco_config_policy_matches(const struct dysco_config *config, uint16_t pol
 				 const uint8_t *packet, uint32_t bytes);
 const char *dysco_config_filter_text(const struct dysco_config *config, uint16_t policy);
 
+/* Do policy i of one and policy j of another configuration give the same sessions the same chains?
+ */
+bool dysco_config_policy_same(const struct dysco_config *a, int i, const struct dysco_config *b,
+			      int j);
+
 /* Look-ups by name: an index, or -1. */
 int dysco_config_find_box(const struct dysco_config *config, const char *name);
 int dysco_config_find_type(const struct dysco_config *config, const char *name);

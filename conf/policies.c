@@ -142,6 +142,47 @@ static int take_exit(struct dysco_statement *s, struct dysco_policy *p)
 	return word ? add_hop(s, p, word, true) : -1;
 }
 
+static int take_existing(struct dysco_statement *s, struct dysco_policy *p)
+{
+	const char *word = dysco_statement_need(s, "keep or move");
+
+	if (word && strcmp(word, "keep") == 0) {
+		p->existing = DYSCO_EXISTING_KEEP;
+		return 0;
+	}
+	if (word && strcmp(word, "move") == 0) {
+		p->existing = DYSCO_EXISTING_MOVE;
+		return 0;
+	}
+	return word ? dysco_conf_fail(s->error, "bad_value", NULL,
+				      "policy %s: existing is keep or move, not '%.60s'", p->name,
+				      word)
+		    : -1;
+}
+
+/* Marks an entry of the chain that is there already. */
+static int mark_mandatory(struct dysco_statement *s, struct dysco_policy *p, const char *word)
+{
+	const struct dysco_setup *setup = &s->config->setup;
+	struct dysco_addr addr;
+	bool literal = dysco_parse_addr(word, &addr);
+
+	for (uint8_t i = 0; i < p->n_hops; i++) {
+		struct dysco_policy_hop *hop = &p->hops[i];
+		const struct dysco_box *box = &setup->boxes[hop->index];
+
+		if (hop->kind == DYSCO_HOP_TYPE ? strcmp(setup->types[hop->index].name, word) == 0
+		    : literal
+			? dysco_addr_equal(&box->ip4, &addr) || dysco_addr_equal(&box->ip6, &addr)
+			: strcmp(box->name, word) == 0) {
+			hop->mandatory = true;
+			return 0;
+		}
+	}
+	return dysco_conf_fail(s->error, "unknown_box", "name it in `via` or `exit` first",
+			       "policy %s: mandatory '%.60s' is not in its chain", p->name, word);
+}
+
 /* The rest of the line is the expression. */
 static int take_filter(struct dysco_statement *s, struct draft *draft)
 {
@@ -195,8 +236,15 @@ static int take_clause(struct dysco_statement *s, struct dysco_policy *p, const 
 	if (strcmp(word, "fail") == 0) {
 		return take_fail(s, p);
 	}
+	if (strcmp(word, "mandatory") == 0) {
+		return take_list(s, p, "the boxes behind `mandatory`", mark_mandatory);
+	}
+	if (strcmp(word, "existing") == 0) {
+		return take_existing(s, p);
+	}
 	return dysco_conf_fail(s->error, "syntax",
-			       "priority, at, via, exit, fail, retries, and filter last",
+			       "priority, at, via, exit, mandatory, fail, retries, existing, and "
+			       "filter last",
 			       "policy %s: '%.60s' is not expected here", p->name, word);
 }
 
@@ -334,4 +382,47 @@ int dysco_apply_policy_remove(struct dysco_statement *s)
 	remove_policy(s->config, index);
 	dysco_config_sweep_boxes(s->config);
 	return 0;
+}
+
+static bool same_box(const struct dysco_box *a, const struct dysco_box *b)
+{
+	return strcmp(a->name, b->name) == 0 && dysco_addr_equal(&a->ip4, &b->ip4) &&
+	       dysco_addr_equal(&a->ip6, &b->ip6);
+}
+
+static bool same_type(const struct dysco_setup *a, const struct dysco_type *ta,
+		      const struct dysco_setup *b, const struct dysco_type *tb)
+{
+	bool same = strcmp(ta->name, tb->name) == 0 && ta->count == tb->count;
+
+	for (uint16_t i = 0; same && i < ta->count; i++) {
+		same = same_box(&a->boxes[ta->boxes[i]], &b->boxes[tb->boxes[i]]);
+	}
+	return same;
+}
+
+static bool same_hop(const struct dysco_setup *a, const struct dysco_policy_hop *ha,
+		     const struct dysco_setup *b, const struct dysco_policy_hop *hb)
+{
+	if (ha->kind != hb->kind || ha->exit != hb->exit || ha->mandatory != hb->mandatory) {
+		return false;
+	}
+	return ha->kind == DYSCO_HOP_BOX
+		   ? same_box(&a->boxes[ha->index], &b->boxes[hb->index])
+		   : same_type(a, &a->types[ha->index], b, &b->types[hb->index]);
+}
+
+bool dysco_config_policy_same(const struct dysco_config *a, int i, const struct dysco_config *b,
+			      int j)
+{
+	const struct dysco_policy *pa = &a->setup.policies[i], *pb = &b->setup.policies[j];
+	bool same = pa->priority == pb->priority && pa->n_hops == pb->n_hops &&
+		    pa->n_at == pb->n_at &&
+		    memcmp(pa->at, pb->at, pa->n_at * sizeof(pa->at[0])) == 0 &&
+		    strcmp(dysco_filter_text(a->filters[i]), dysco_filter_text(b->filters[j])) == 0;
+
+	for (uint8_t h = 0; same && h < pa->n_hops; h++) {
+		same = same_hop(&a->setup, &pa->hops[h], &b->setup, &pb->hops[h]);
+	}
+	return same;
 }

@@ -52,7 +52,8 @@ int dysco_statement_end(struct dysco_statement *s)
 
 int dysco_statement_name(struct dysco_statement *s, const char *what, const char **name)
 {
-	static const char *const verbs[] = {"add", "remove", "replace", "list", "test"};
+	static const char *const verbs[] = {"add",  "remove", "replace", "list",
+					    "test", "drain",  "undrain"};
 
 	*name = dysco_statement_need(s, what);
 	if (!*name) {

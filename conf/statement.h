@@ -39,6 +39,8 @@ int dysco_apply_attach(struct dysco_statement *s);
 int dysco_apply_detach(struct dysco_statement *s);
 int dysco_apply_box_add(struct dysco_statement *s);
 int dysco_apply_box_remove(struct dysco_statement *s);
+int dysco_apply_box_drain(struct dysco_statement *s);
+int dysco_apply_box_undrain(struct dysco_statement *s);
 int dysco_apply_type_add(struct dysco_statement *s);
 int dysco_apply_type_remove(struct dysco_statement *s);
 int dysco_apply_policy_add(struct dysco_statement *s);

@@ -119,6 +119,18 @@ static void renew_list(struct dysco_address_list *list, const struct dysco_addre
 	*list = fresh;
 }
 
+/* Of the hops this agent gave, those that the right anchor and what is behind it keep. */
+static uint8_t own_hops_kept(const struct dysco_leg_cold *cold, const struct dysco_addr *right)
+{
+	uint8_t gone = 0;
+
+	while (cold->list.next + gone < cold->list.count &&
+	       !dysco_addr_equal(&cold->list.hops[cold->list.next + gone].addr, right)) {
+		gone++;
+	}
+	return cold->own_hops > gone ? (uint8_t)(cold->own_hops - gone) : 0;
+}
+
 static void take_over(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
@@ -140,8 +152,10 @@ static void take_over(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 		dysco_leg_at(core, partner)->partner = a->new_slot;
 	}
 	if (a->role == DYSCO_PART_LEFT_ANCHOR) {
+		cold->own_hops =
+		    (uint8_t)(a->list.count - 1 +
+			      own_hops_kept(dysco_cold_at(core, a->old_slot), &a->right));
 		renew_list(&cold->list, &a->list);
-		cold->own_hops = (uint8_t)(a->list.count - 1);
 	}
 	a->cut_made = 0;
 	dysco_leg_set_fast(core, a->new_slot);

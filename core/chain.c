@@ -3,7 +3,7 @@
  * Address lists (paper II-A, II-B): from a policy's boxes and types to the
  * addresses a SYN carries, and why these.
  */
-#include "core/internal.h"
+#include "core/reconfig.h"
 
 #include <string.h>
 
@@ -117,7 +117,7 @@ static const struct dysco_box *choose(const struct choice *c, bool ip4)
 		const struct dysco_box *box = &c->core->setup->boxes[n];
 		uint64_t r;
 
-		if (!box_address(box, ip4)) {
+		if (!box_address(box, ip4) || box->draining) {
 			continue;
 		}
 		r = rank(c, n);
@@ -224,6 +224,7 @@ enum dysco_reason dysco_chain_add(const struct dysco_core *core, uint16_t policy
 		if (reason != DYSCO_REASON_NONE) {
 			return reason;
 		}
+		list->hops[at + *own].flags = p->hops[i].mandatory ? DYSCO_HOP_MANDATORY : 0;
 		(*own)++;
 	}
 	return DYSCO_REASON_NONE;
@@ -251,6 +252,49 @@ enum dysco_reason dysco_chain_first(const struct dysco_core *core, uint16_t poli
 		return DYSCO_REASON_NONE; /* the last box is the destination itself */
 	}
 	return insert(list, list->count, &session->dst, 0);
+}
+
+int dysco_core_choose(const struct dysco_core *core, uint16_t type,
+		      const struct dysco_tuple *session, uint32_t turn)
+{
+	struct choice c = {core, &core->setup->types[type], session, turn};
+	const struct dysco_box *box;
+
+	if (c.type->select == DYSCO_SELECT_CONSISTENT_HASH) {
+		c.turn = 0;
+	}
+	box = choose(&c, dysco_addr_is_ip4(&session->dst));
+	return box ? (int)(box - core->setup->boxes) : -1;
+}
+
+void dysco_core_set_policy(struct dysco_core *core, uint32_t slot, uint16_t policy,
+			   const struct dysco_address_list *list)
+{
+	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
+	bool counted = dysco_leg_at(core, slot)->mode == DYSCO_MODE_FAST && cold->ended_ns == 0;
+
+	memset(cold->policy, 0, sizeof(cold->policy));
+	if (policy < core->setup->n_policies) {
+		memcpy(cold->policy, core->setup->policies[policy].name, sizeof(cold->policy));
+	}
+	dysco_count_boxes(core, slot, counted ? -1 : 0);
+	cold->list = *list;
+	cold->own_hops = (uint8_t)(list->count - list->next - 1);
+	dysco_count_boxes(core, slot, counted ? 1 : 0);
+}
+
+uint32_t dysco_core_find_session(const struct dysco_core *core, uint16_t host,
+				 const struct dysco_session_id *id)
+{
+	struct dysco_msg_control msg = {.id = *id};
+	uint32_t slot = dysco_leg_of_session(core, host, &msg);
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	if (slot != DYSCO_NO_SLOT &&
+	    (leg->role == DYSCO_ROLE_LEFT || leg->role == DYSCO_ROLE_LAST)) {
+		slot = leg->partner;
+	}
+	return slot;
 }
 
 /* The types of a policy take their next turn. */

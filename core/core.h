@@ -226,6 +226,22 @@ struct dysco_forecast {
 void dysco_core_forecast(const struct dysco_core *core, uint16_t host, uint16_t policy,
 			 const struct dysco_tuple *session, struct dysco_forecast *forecast);
 
+/*
+ * The instance of a type for a session, as a chain of its own would get it at this
+ * turn (round_robin[type] is the next one): index of a box, -1: none. Changes nothing.
+ */
+int dysco_core_choose(const struct dysco_core *core, uint16_t type,
+		      const struct dysco_tuple *session, uint32_t turn);
+/*
+ * The session of this FIRST leg is this policy's from now on (DYSCO_NO_POLICY: no
+ * one's), and has this chain, as far as reconfigurations have made it so.
+ */
+void dysco_core_set_policy(struct dysco_core *core, uint32_t slot, uint16_t policy,
+			   const struct dysco_address_list *list);
+/* The leg by which this session leaves a host to the right; DYSCO_NO_SLOT: it does not. */
+uint32_t dysco_core_find_session(const struct dysco_core *core, uint16_t host,
+				 const struct dysco_session_id *id);
+
 /* All that was counted here; what legs translated is summed up from them, past ones included. */
 void dysco_core_stats(const struct dysco_core *core, struct dysco_core_stats *stats);
 

@@ -26,6 +26,7 @@
 struct dysco_box {
 	char name[DYSCO_NAME_BYTES];
 	struct dysco_addr ip4, ip6; /* all zero: none */
+	bool draining;		    /* types give it to no new session */
 };
 
 enum dysco_select {
@@ -58,16 +59,20 @@ enum dysco_hop_kind { DYSCO_HOP_BOX = 0, DYSCO_HOP_TYPE };
 struct dysco_policy_hop {
 	uint8_t kind; /* enum dysco_hop_kind */
 	bool exit;    /* only on the last */
+	bool mandatory;
 	uint16_t index;
 };
 
 enum dysco_fail { DYSCO_FAIL_CLOSED = 0, DYSCO_FAIL_OPEN };
+/* What a change of the policy means to the sessions that live. */
+enum dysco_existing { DYSCO_EXISTING_KEEP = 0, DYSCO_EXISTING_MOVE };
 
 struct dysco_policy {
 	char name[DYSCO_NAME_BYTES];
 	uint32_t tag; /* != 0: hash of the name; the same policy on several agents applies once */
 	uint32_t priority; /* higher first */
 	enum dysco_fail fail;
+	enum dysco_existing existing;
 	uint8_t retries; /* fail-open: SYNs tried with the chain before going without; >= 1 */
 	uint8_t n_hops, n_at;
 	struct dysco_policy_hop hops[DYSCO_POLICY_HOPS];

@@ -111,11 +111,30 @@ static uint32_t right_leg(const struct dysco_core *core, const struct dysco_mail
 	return role == DYSCO_ROLE_RIGHT || role == DYSCO_ROLE_FIRST ? slot : DYSCO_NO_SLOT;
 }
 
+/* Would it take the session out of a box that it must go through (12.13)? */
+static bool leaves_mandatory(const struct dysco_core *core, uint32_t slot,
+			     const struct dysco_address_list *path)
+{
+	const struct dysco_address_list *list = &dysco_cold_at(core, slot)->list;
+	const struct dysco_addr *right = &path->hops[path->count - 1].addr;
+
+	for (uint8_t i = list->next; slot != DYSCO_NO_SLOT && i < list->count; i++) {
+		if (dysco_addr_equal(&list->hops[i].addr, right)) {
+			return false;
+		}
+		if (list->hops[i].flags & DYSCO_HOP_MANDATORY) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 {
 	uint64_t nonce = mail->msg.attempt.nonce + 1;
 	enum dysco_nonce_fate fate = dysco_nonce_fate(core, nonce);
 	uint32_t index = dysco_attempt_find(core, mail->host, nonce);
+	uint32_t slot = right_leg(core, mail);
 	enum dysco_nack reason = DYSCO_NACK_NONE;
 
 	if (index != DYSCO_NO_ATTEMPT) {
@@ -128,8 +147,12 @@ void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mai
 			    0);
 		return;
 	}
-	index = dysco_left_start(core, mail->w->now_ns, right_leg(core, mail), nonce,
-				 DYSCO_KIND_ORDINARY, &mail->msg.list, mail->w->out, &reason);
+	if (leaves_mandatory(core, slot, &mail->msg.list)) {
+		dysco_reply(core, mail, DYSCO_MSG_TRIGGER_REPLY, DYSCO_NACK_POLICY, 0);
+		return;
+	}
+	index = dysco_left_start(core, mail->w->now_ns, slot, nonce, DYSCO_KIND_ORDINARY,
+				 &mail->msg.list, mail->w->out, &reason);
 	if (index == DYSCO_NO_ATTEMPT) {
 		dysco_reply(core, mail, DYSCO_MSG_TRIGGER_REPLY, reason, 0);
 		return;

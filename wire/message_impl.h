@@ -279,8 +279,9 @@ DYSCO_INLINE bool dysco_value_hop_ok(const uint8_t *v, bool last)
 	uint16_t flags = dysco_get16(v + 16);
 
 	__builtin_memcpy(&addr, v, sizeof(addr));
-	return !dysco_addr_is_zero(&addr) && (flags == 0 || (flags == DYSCO_HOP_EXIT && last)) &&
-	       dysco_get16(v + 18) == 0;
+	return !dysco_addr_is_zero(&addr) &&
+	       !(flags & ~(unsigned int)(DYSCO_HOP_EXIT | DYSCO_HOP_MANDATORY)) &&
+	       (last || !(flags & DYSCO_HOP_EXIT)) && dysco_get16(v + 18) == 0;
 }
 
 /* v: the value; its length stands before it. */

@@ -33,6 +33,11 @@ chain f {
 MEGABYTE = 1000000
 
 
+def name_of(pair):
+    """The session of a pair, as statements name it."""
+    return f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
+
+
 class Request(threading.Thread):
     """One statement whose answer takes a while; result() is what lab.ask() gives or raises."""
 
@@ -83,7 +88,7 @@ class Changing(OnStar):
     def named_pair(self):
         pair = self.pair(self.listen(81))
         pair.ping()
-        return pair, f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
+        return pair, name_of(pair)
 
 
 class Reconfig(Changing):
@@ -168,7 +173,7 @@ class Reconfig(Changing):
         for version in (4, 6):
             with self.subTest(ip=version):
                 pair = self.pair(self.listen(81, version))
-                name = f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
+                name = name_of(pair)
                 self.changing_under_load(pair, [statement for statement, _ in self.changes(name)], 60 * MEGABYTE)
                 pair.ping()
                 self.assertEqual(self.chain(name), ["client", "fw1", "server"])

@@ -236,7 +236,7 @@ static void address_lists_that_lie_are_refused(void **state)
 	memset(e.m + last, 0, sizeof(struct dysco_addr));
 	assert_malformed(&e);
 	e = d;
-	dysco_put16(e.m + last + 16, 2); /* unknown flag */
+	dysco_put16(e.m + last + 16, 4); /* unknown flag */
 	assert_malformed(&e);
 	e = d;
 	dysco_put16(e.m + last + 18, 1); /* reserved */
