@@ -219,11 +219,17 @@ static void answer_as_anchor(struct dysco_core *core, const struct dysco_mail *m
 	switch (mail->type) {
 	case DYSCO_MSG_LOCKED:
 	case DYSCO_MSG_READY:
-		dysco_reply(core, mail, DYSCO_MSG_CANCEL, DYSCO_NACK_EXPIRED, 0);
+		/* R that has heard nothing of the end yet would agree, and go back by itself. */
+		if (!completed) {
+			dysco_reply(core, mail, DYSCO_MSG_CANCEL, DYSCO_NACK_EXPIRED, 0);
+		}
 		break;
 	case DYSCO_MSG_CANCEL:
-		dysco_nonce_over(core, mail->msg.attempt.nonce, false); /* its LOCK may come yet */
-		dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
+		/* Agents between would take a late answer for the last word, and lose RELEASE. */
+		if (!completed) {
+			dysco_nonce_over(core, mail->msg.attempt.nonce, false); /* LOCK may come */
+			dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
+		}
 		break;
 	case DYSCO_MSG_RELEASE:
 		if (completed) {

@@ -78,6 +78,7 @@
 #define READY	  32
 #define REFUSED	  64 /* CUT, flag REFUSED */
 #define EXPIRED	  128 /* NACK(expired) */
+#define NACK	  1 /* upward: for another reason */
 
 byte r1 = SYN, r2, l1, l2, down, up;
 byte ls, rs;
@@ -93,7 +94,7 @@ byte losses;
 #define SEND(set, m) set = set | (m)
 #define L_USES_NEW  (ls >= L_TWO && ls <= L_NEW)
 #define R_USES_NEW  (rs >= R_TWO && rs <= R_NEW)
-#define X_WAITS	    ((ls == L_CUTTING || L_USES_NEW) && !x_at_r)
+#define X_WAITS	    ((ls == L_CUTTING || ls == L_UNCUTTING || L_USES_NEW) && !x_at_r)
 #define Y_WAITS	    (R_USES_NEW && !y_at_l)
 #define IN_FLIGHT   (r1 != 0 || r2 != 0 || l1 != 0 || l2 != 0 || down != 0 || up != 0)
 
@@ -102,7 +103,13 @@ byte losses;
 #else
 #define TAKE(set, m) skip
 #endif
+#ifdef REPLAY /* tests/agree/setup.pml says what comes, where, and what somebody does */
+#define ON(set, m, do) :: d_step { spot == AT_##set && what == (m) && (set & (m)) -> do; spot = 0 }
+#define MAY(name, cond, do) :: d_step { spot == AT_nothing && what == name && (cond) -> do; spot = 0 }
+#else
 #define ON(set, m, do) :: d_step { (set & (m)) -> TAKE(set, m); do }
+#define MAY(name, cond, do) :: d_step { cond -> do }
+#endif
 
 /* ---- left anchor ---- */
 inline l_cancel()
@@ -184,6 +191,7 @@ inline l_cut()
 		assert(rs != R_OLD);
 		ls = L_TWO
 #endif
+	:: ls == L_OLD || ls == L_RESET -> SEND(down, EXPIRED)
 	:: else
 	fi
 }
@@ -246,11 +254,24 @@ end:	do
 		:: else
 		fi)
 	ON(up, CANCELLED, if :: ls == L_CANCELLING || ls == L_UNCUTTING -> l_old() :: else fi)
-	ON(up, EXPIRED, if :: ls == L_CUTTING || ls == L_UNCUTTING -> l_old() :: else fi)
+	ON(up, NACK,
+		if
+		:: ls <= L_PROVING -> l_cancel()
+		:: ls == L_CUTTING -> l_uncut()
+		:: else
+		fi)
+	ON(up, EXPIRED,
+		if
+		:: ls <= L_PROVING -> l_cancel()
+		:: ls == L_CUTTING -> l_uncut()
+		:: ls == L_CANCELLING || ls == L_UNCUTTING -> l_old()
+		:: else
+		fi)
 	ON(up, DONE,
 		if
 		:: ls == L_DONE -> ls = L_NEW
 		:: ls == L_NEW -> SEND(down, DONE)
+		:: ls == L_OLD || ls == L_RESET -> SEND(down, EXPIRED)
 		:: else
 		fi)
 	ON(up, SRST,
@@ -260,20 +281,20 @@ end:	do
 		fi)
 	/* host and timers */
 #ifndef FINITE
-	:: d_step { X_WAITS -> SEND(r1, DATA) }
+	MAY(X_SENT, X_WAITS, SEND(r1, DATA))
 #endif
-	:: d_step { ls == L_TWO -> ls = L_DONE; SEND(down, DONE) }
+	MAY(L_SAYS_DONE, ls == L_TWO, ls = L_DONE; SEND(down, DONE))
 #ifndef PATIENT
-	:: d_step { ls <= L_PROVING -> l_cancel() }
+	MAY(L_CANCELS, ls <= L_PROVING, l_cancel())
 #ifdef ROLL_BACK_ALONE /* hole 31 */
 	:: d_step { ls == L_CUTTING -> l_old() }
 #endif
-	:: d_step { ls == L_CUTTING -> l_uncut() }
+	MAY(L_ROLLS_BACK, ls == L_CUTTING, l_uncut())
 	/* nobody answers, and nothing was cut */
-	:: d_step { ls == L_CANCELLING -> ls = L_OLD }
+	MAY(L_GIVES_UP, ls == L_CANCELLING, ls = L_OLD)
 #endif
 #ifdef RESETS
-	:: d_step { ls != L_RESET && !reset_by_l -> reset_by_l = 1; SEND(down, SRST); l_reset() }
+	MAY(L_RESETS, ls != L_RESET && !reset_by_l, reset_by_l = 1; SEND(down, SRST); l_reset())
 #endif
 #ifdef CLOSES
 	/* both FINs have passed on the old path */
@@ -319,11 +340,12 @@ inline r_cut()
 inline r_cancel()
 {
 	if
-	:: rs <= R_READY -> rs = R_OLD; SEND(up, CANCELLED)
+	:: rs <= R_READY -> rs = R_OLD; SEND(up, CANCELLED); SEND(l1, RST)
 	:: (rs == R_TWO || rs == R_DONE) && !taken && !refused ->
 		assert(!L_USES_NEW);
 		rs = R_OLD;
-		SEND(up, CANCELLED)
+		SEND(up, CANCELLED);
+		SEND(l1, RST)
 	:: ((rs == R_TWO || rs == R_DONE) && (taken || refused)) || rs == R_NEW ->
 		refused = 1;
 		SEND(up, REFUSED)
@@ -356,7 +378,7 @@ end:	do
 	ON(r2, DATA,
 		if
 		:: R_USES_NEW -> x_at_r = 1; taken = 1; SEND(l1, DACK)
-		:: else -> r_seen()
+		:: else /* sooner than the CUT: dropped */
 		fi)
 	ON(r2, DACK,
 		if
@@ -365,7 +387,7 @@ end:	do
 		fi)
 	ON(r2, RST,
 		if
-		:: rs == R_WAITING || rs == R_READY -> rs = R_REQUESTED
+		:: rs == R_WAITING || rs == R_READY -> rs = R_OLD; SEND(up, NACK)
 		:: R_USES_NEW ->
 			assert(reset_by_l);
 			reset_at_r = 1;
@@ -379,21 +401,29 @@ end:	do
 		:: rs == R_NEW -> SEND(up, DONE)
 		:: else
 		fi)
+	/* L knows the attempt as failed: its session was reset */
+	ON(down, EXPIRED,
+		if
+		:: R_USES_NEW -> assert(ls == L_RESET); r_reset()
+		:: else
+		fi)
 	ON(down, SRST,
 		if
 		:: rs != R_RESET -> reset_at_r = 1; r_reset()
 		:: else
 		fi)
 #ifndef FINITE
-	:: d_step { Y_WAITS -> SEND(l1, DATA) }
+	MAY(Y_SENT, Y_WAITS, SEND(l1, DATA))
+	/* a late copy, from before all this */
+	MAY(LOCK_COMES, rs == R_OLD, SEND(up, EXPIRED))
 #endif
-	:: d_step { rs == R_TWO -> rs = R_DONE; SEND(up, DONE) }
+	MAY(R_SAYS_DONE, rs == R_TWO, rs = R_DONE; SEND(up, DONE))
 	/* lease */
 #ifndef PATIENT
-	:: d_step { rs <= R_READY -> rs = R_OLD }
+	MAY(R_LAPSES, rs <= R_READY, rs = R_OLD; SEND(l1, RST))
 #endif
 #ifdef RESETS
-	:: d_step { rs != R_RESET && !reset_by_r -> reset_by_r = 1; SEND(up, SRST); r_reset() }
+	MAY(R_RESETS, rs != R_RESET && !reset_by_r, reset_by_r = 1; SEND(up, SRST); r_reset())
 #endif
 #ifdef CRASH
 	:: atomic { r_dead = 1; break }

@@ -316,7 +316,7 @@ static bool run(struct walk *w, uint64_t seed)
 	uint32_t after = 0;
 
 	memset(w, 0, sizeof(*w));
-	row_open(&w->row);
+	row_open(&w->row, ROW_HOSTS - 2);
 	w->random = seed * 0x9e3779b97f4a7c15u;
 	w->leaving = ROW_NOBODY;
 	choose(w, seed);
@@ -426,7 +426,7 @@ static bool trail(struct walk *w, const char *path)
 		return false;
 	}
 	memset(w, 0, sizeof(*w));
-	row_open(&w->row);
+	row_open(&w->row, ROW_HOSTS - 2);
 	w->leaving = ROW_NOBODY;
 	for (int k = 0; k < ROW_ATTEMPTS; k++) {
 		w->row.attempt[k].left = (uint8_t)n[2 * k];

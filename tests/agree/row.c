@@ -102,6 +102,7 @@ static void fly(struct row *row, uint8_t from, const uint8_t *data, uint32_t byt
 	memcpy(f->data, data, bytes);
 	f->bytes = bytes;
 	f->from = from;
+	f->control = control;
 	if (dysco_packet_parse(&p, f->data, f->data + bytes, bytes) != DYSCO_PARSE_TCP) {
 		row->broken = "a packet that cannot be parsed";
 		return;
@@ -118,14 +119,22 @@ static void fly(struct row *row, uint8_t from, const uint8_t *data, uint32_t byt
 	}
 }
 
-/* Boxes send on what they get; a RST is for them alone. */
+static bool is_box(uint8_t host)
+{
+	return host > 0 && host < ROW_HOSTS - 1;
+}
+
+/* Boxes send on what they get; a RST may be for them alone. */
 static void delivered(struct row *row, uint8_t host, const uint8_t *data, uint32_t bytes)
 {
 	struct dysco_packet p;
 
-	if (host > 0 && host < ROW_HOSTS - 1 &&
-	    dysco_packet_parse(&p, data, data + bytes, bytes) == DYSCO_PARSE_TCP &&
-	    !(p.flags & DYSCO_TCP_RST)) {
+	if (dysco_packet_parse(&p, data, data + bytes, bytes) != DYSCO_PARSE_TCP) {
+		return;
+	}
+	if (!is_box(host)) {
+		row->given[host != 0] |= p.payload_bytes > 0;
+	} else if (host_of(&p.tuple.dst) != host && (row->whole || !(p.flags & DYSCO_TCP_RST))) {
 		through(row, host, DYSCO_OUT, data, bytes);
 	}
 }
@@ -152,12 +161,14 @@ static void carry_out(struct row *row, uint8_t host, const struct dysco_input *i
 			fly(row, host, data, a->bytes, control);
 		} else if (a->kind == DYSCO_ACT_PASS && in && in->direction == DYSCO_OUT) {
 			fly(row, host, in->data, in->bytes, false);
-		} else if (a->kind == DYSCO_ACT_DELIVER) {
-			delivered(row, host, data, a->bytes);
-			return;
-		} else if (a->kind == DYSCO_ACT_PASS && in) {
-			delivered(row, host, in->data, in->bytes);
-			return;
+		} else if (a->kind == DYSCO_ACT_DELIVER || (a->kind == DYSCO_ACT_PASS && in)) {
+			bool passed = a->kind == DYSCO_ACT_PASS;
+
+			delivered(row, host, passed ? in->data : data,
+				  passed ? in->bytes : a->bytes);
+			if (is_box(host)) {
+				return; /* what it has sent on since has used `out` */
+			}
 		}
 	}
 }
@@ -197,7 +208,7 @@ static void through(struct row *row, uint8_t host, enum dysco_direction directio
 
 /* ---- the session ---- */
 
-static void open_host(struct row *row, uint8_t host)
+static void open_host(struct row *row, uint8_t host, uint8_t boxes)
 {
 	struct row_host *h = &row->host[host];
 	struct dysco_setup *setup = &h->setup;
@@ -217,7 +228,7 @@ static void open_host(struct row *row, uint8_t host)
 		setup->n_policies = 1;
 		setup->policies[0].name[0] = 'p';
 		setup->policies[0].tag = dysco_policy_tag("p");
-		for (uint8_t i = 0; i < ROW_HOSTS - 2; i++) {
+		for (uint8_t i = 0; i < boxes; i++) {
 			setup->policies[0].hops[setup->policies[0].n_hops++].index = i;
 			setup->boxes[i].ip4 = address((uint8_t)(i + 1));
 			setup->boxes[i].name[0] = (char)('1' + i);
@@ -230,8 +241,8 @@ static void open_host(struct row *row, uint8_t host)
 	dysco_core_start(&h->core, &h->sim.table, setup, &seed);
 }
 
-/* A segment of one end, carried to the other one. */
-static void say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_t flags)
+static void segment(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_t flags,
+		    const char *text)
 {
 	struct dysco_tuple tuple = {address(0), address(ROW_HOSTS - 1), DYSCO_BE16(PORT_CLIENT),
 				    DYSCO_BE16(PORT_SERVER)};
@@ -239,9 +250,21 @@ static void say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_
 	size_t bytes;
 
 	tuple = end ? dysco_tuple_reverse(&tuple) : tuple;
-	bytes =
-	    dysco_edit_make_segment(data, sizeof(data), &tuple, seq, ack, flags, 1000, 0, NULL, 0);
+	bytes = dysco_edit_make_segment(data, sizeof(data), &tuple, seq, ack, flags, 1000, 0,
+					(const uint8_t *)text, strlen(text));
 	through(row, end, DYSCO_OUT, data, (uint32_t)bytes);
+}
+
+void row_say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, const char *data)
+{
+	memset(row->sent, 0, sizeof(row->sent));
+	segment(row, end, seq, ack, DYSCO_TCP_ACK, data);
+}
+
+/* Carried to the other end. */
+static void say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_t flags)
+{
+	segment(row, end, seq, ack, flags, "");
 	for (uint32_t i = 0; i < row->n_air; i++) {
 		struct row_packet f = row->air[i];
 
@@ -250,11 +273,11 @@ static void say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_
 	row->n_air = 0;
 }
 
-void row_open(struct row *row)
+void row_open(struct row *row, uint8_t boxes)
 {
 	memset(row, 0, sizeof(*row));
 	for (uint8_t host = 0; host < ROW_HOSTS; host++) {
-		open_host(row, host);
+		open_host(row, host, boxes);
 	}
 	say(row, 0, 100, 0, DYSCO_TCP_SYN);
 	say(row, ROW_HOSTS - 1, 500, 101, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
@@ -302,11 +325,14 @@ void row_ask(struct row *row, uint8_t attempt)
 {
 	struct row_attempt *a = &row->attempt[attempt];
 	struct row_host *h = &row->host[a->left];
-	struct dysco_address_list path = {.count = 1};
+	struct dysco_address_list path = {0};
 	uint32_t index;
 
 	memset(row->sent, 0, sizeof(row->sent));
-	path.hops[0].addr = address(a->right);
+	if (a->box) {
+		path.hops[path.count++].addr = address(a->box);
+	}
+	path.hops[path.count++].addr = address(a->right);
 	index = dysco_core_reconfigure(&h->core, ROW_NOW_NS, right_leg(row, a->left),
 				       DYSCO_KIND_ORDINARY, &path, &row->out);
 	/* One that is refused at once has no nonce of its own, and sends nothing. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Five hosts in a row, each with a core of its own, one established session
- * through all of them, and the packets that were ever sent: what model/locks.pml
- * has as its world.
+ * between the first and the last, through some of the others, and the packets that
+ * were ever sent: what model/locks.pml and model/setup.pml have as their world.
  *
  *     host    0 ------ 1 ------ 2 ------ 3 ------ 4
  *     link        0        1        2        3          link i is kept by host i
@@ -55,6 +55,7 @@ struct row_packet {
 	uint8_t type;	 /* enum dysco_message_type, 0: no message */
 	uint8_t message; /* enum row_message on the control session, 0: the model has none */
 	uint8_t reason;
+	bool control; /* of a control session */
 	bool reset, lost;
 	uint32_t came; /* times */
 };
@@ -74,6 +75,7 @@ struct row_host {
 
 struct row_attempt {
 	uint8_t left, right; /* equal: not one */
+	uint8_t box;	     /* in the new path, 0: none */
 	uint64_t nonce;	     /* 0: not asked for yet */
 	bool finished;	     /* L has gone over to the new path alone */
 };
@@ -84,12 +86,16 @@ struct row {
 	struct row_packet air[ROW_AIR];
 	uint32_t n_air;
 	uint8_t sent[ROW_LINKS][ROW_ATTEMPTS]; /* sets of enum row_message, of this event */
+	bool whole;			       /* boxes send on RSTs too */
+	bool given[2]; /* bytes were delivered to the first, the last host */
 	struct dysco_actions out;
 	const char *broken; /* an invariant, or a bound of the rig */
 };
 
-/* The session is established, nothing is under way. */
-void row_open(struct row *row);
+/* The session is established, through so many boxes, nothing is under way. */
+void row_open(struct row *row, uint8_t boxes);
+/* A segment of the first host, or of the last one. */
+void row_say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, const char *data);
 void row_ask(struct row *row, uint8_t attempt);
 void row_deliver(struct row *row, uint32_t packet);
 /* Timer of this attempt's record at a host; lapse: its lease is over; tired: it was the last try.

@@ -304,10 +304,13 @@ static void explore(struct search *s)
 	s->result->total = s->x->total;
 }
 
-/* Deep at once, where the search comes last: disturbed rarely, or often. */
+/* Deep at once, where the search comes last: disturbed rarely, or often. Half of the time at most.
+ */
 static void walk(struct search *s)
 {
-	for (uint32_t i = 0; i < s->limits->walks && !s->x->failed; i++) {
+	double until = s->began + s->limits->seconds / 2;
+
+	for (uint32_t i = 0; i < s->limits->walks && !s->x->failed && seconds() < until; i++) {
 		xp_begin(s->x);
 		xp_walk(s->x, (i + 1) * 0x9e3779b97f4a7c15ull, i % 4 * 8);
 		s->result->walks++;

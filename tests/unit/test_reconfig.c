@@ -123,14 +123,24 @@ static void take(struct world *w, int agent, enum dysco_direction direction,
 	}
 }
 
+/* One packet further; false: none is under way. */
+static bool step(struct world *w)
+{
+	unsigned int at = w->head;
+
+	if (at == w->tail) {
+		w->head = w->tail = 0;
+		return false;
+	}
+	w->head++;
+	take(w, w->queue[at].agent, w->queue[at].direction, &w->queue[at].packet);
+	return true;
+}
+
 static void run(struct world *w)
 {
-	while (w->head < w->tail) {
-		unsigned int at = w->head++;
-
-		take(w, w->queue[at].agent, w->queue[at].direction, &w->queue[at].packet);
+	while (step(w)) {
 	}
-	w->head = w->tail = 0;
 }
 
 /* A segment of one end; `data` bytes. */
@@ -368,6 +378,32 @@ static void a_session_is_adopted(void **state)
 	rig_free(w->rig);
 }
 
+/* Between the SYN and RELEASE nobody may change a part of the new path. */
+static void an_inserted_box_is_locked_from_the_start(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *client = &w->rig->agent[CLIENT], *box = &w->rig->agent[BOX];
+	struct dysco_address_list path = path_of(BOX, SERVER), shorter = path_of(SERVER, -1);
+	uint32_t index;
+
+	(void)state;
+	reconfigure(w, path_of(SERVER, -1));
+	index = dysco_core_reconfigure(&client->core, w->rig->now_ns, right_leg(w, CLIENT),
+				       DYSCO_KIND_ORDINARY, &path, &client->out);
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	while (client->sim.attempts[index].state != DYSCO_ATTEMPT_CUTTING && step(w)) {
+	}
+	assert_int_equal(client->sim.attempts[index].state, DYSCO_ATTEMPT_CUTTING);
+	assert_int_equal(dysco_core_reconfigure(&box->core, w->rig->now_ns, right_leg(w, BOX),
+						DYSCO_KIND_ORDINARY, &shorter, &box->out),
+			 DYSCO_NO_ATTEMPT);
+	assert_int_equal(box->out.list[0].reason, DYSCO_NACK_BUSY);
+	run(w);
+	nothing_is_left(w);
+	talks(w, true);
+	rig_free(w->rig);
+}
+
 static void what_is_not_possible_is_refused(void **state)
 {
 	struct world *w = established();
@@ -411,6 +447,7 @@ int main(void)
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(a_session_is_adopted),
+	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
 	    cmocka_unit_test(what_is_not_possible_is_refused),
 	    cmocka_unit_test(a_box_that_is_not_frozen_refuses),
 	};
