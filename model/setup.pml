@@ -337,15 +337,20 @@ inline r_cut()
 	fi
 }
 
+#ifdef SILENT_END /* hole 47: nor does R's agent tell the box */
+#define R_RESETS_PATH skip
+#else
+#define R_RESETS_PATH SEND(l1, RST)
+#endif
 inline r_cancel()
 {
 	if
-	:: rs <= R_READY -> rs = R_OLD; SEND(up, CANCELLED); SEND(l1, RST)
+	:: rs <= R_READY -> rs = R_OLD; SEND(up, CANCELLED); R_RESETS_PATH
 	:: (rs == R_TWO || rs == R_DONE) && !taken && !refused ->
 		assert(!L_USES_NEW);
 		rs = R_OLD;
 		SEND(up, CANCELLED);
-		SEND(l1, RST)
+		R_RESETS_PATH
 	:: ((rs == R_TWO || rs == R_DONE) && (taken || refused)) || rs == R_NEW ->
 		refused = 1;
 		SEND(up, REFUSED)
