@@ -25,7 +25,7 @@ Slot = namedtuple("Slot", "begin_ns asked_ns done_ns end_ns kind")  # kind None:
 
 def add_arguments(parser):
     parser.add_argument("--count", type=int, default=60, metavar="N", help="changes, of all kinds together, default: 60")
-    parser.add_argument("--rate", default="500M", metavar="BITS", help="a second, each way; default: 500M")
+    parser.add_argument("--rate", default="500M", metavar="BITS", help="a second, each way, 0: all there is; default: 500M")
     parser.add_argument("--pause", type=float, default=0.6, metavar="S", help="before and after each change, default: 0.6")
     parser.add_argument("--svg", metavar="FILE", help="goodput over the first ten seconds, as a picture")
 
