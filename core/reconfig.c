@@ -213,20 +213,45 @@ bool dysco_attempt_is_two_paths(const struct dysco_attempt *a)
 		(a->state == DYSCO_ATTEMPT_CANCELLING && a->cut_made));
 }
 
-/* What an anchor answers that knows the attempt as over, or does not know it (12.10). */
-static void answer_as_anchor(struct dysco_core *core, const struct dysco_mail *mail, bool completed)
+/* The session goes on at this host, or has ended in good order. */
+static bool session_lives(const struct dysco_core *core, const struct dysco_mail *mail)
 {
+	uint32_t slot = dysco_leg_by_id(core, mail->host, &mail->msg.id, DYSCO_NO_SLOT);
+
+	while (slot != DYSCO_NO_SLOT) {
+		const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+		if (dysco_leg_runs(leg) && dysco_leg_state(leg) != DYSCO_STATE_RESET) {
+			return true;
+		}
+		slot = dysco_leg_by_id(core, mail->host, &mail->msg.id, slot);
+	}
+	return false;
+}
+
+/*
+ * What an anchor answers that knows the attempt as over, or does not know it (12.10).
+ * Only so many nonces are remembered: of one that was forgotten, and whose session
+ * lives, CUT is a late copy or will be given up, DONE and RELEASE are of an attempt
+ * that was completed. NACK would make the other anchor reset it.
+ */
+static void answer_as_anchor(struct dysco_core *core, const struct dysco_mail *mail,
+			     enum dysco_nonce_fate fate)
+{
+	bool forgotten = fate == DYSCO_NONCE_UNKNOWN && session_lives(core, mail);
+	bool completed = fate == DYSCO_NONCE_COMPLETED || forgotten;
+
 	switch (mail->type) {
 	case DYSCO_MSG_LOCKED:
 	case DYSCO_MSG_READY:
 		/* R that has heard nothing of the end yet would agree, and go back by itself. */
-		if (!completed) {
+		if (fate != DYSCO_NONCE_COMPLETED) {
 			dysco_reply(core, mail, DYSCO_MSG_CANCEL, DYSCO_NACK_EXPIRED, 0);
 		}
 		break;
 	case DYSCO_MSG_CANCEL:
 		/* Agents between would take a late answer for the last word, and lose RELEASE. */
-		if (!completed) {
+		if (fate != DYSCO_NONCE_COMPLETED) {
 			dysco_nonce_over(core, mail->msg.attempt.nonce, false); /* LOCK may come */
 			dysco_reply(core, mail, DYSCO_MSG_CANCELLED, DYSCO_NACK_NONE, 0);
 		}
@@ -280,7 +305,7 @@ static void stray(struct dysco_core *core, const struct dysco_mail *mail)
 	if (fate != DYSCO_NONCE_UNKNOWN ||
 	    (host && dysco_host_has(host, to_left_anchor ? &mail->msg.attempt.left
 							 : &mail->msg.attempt.right))) {
-		answer_as_anchor(core, mail, fate == DYSCO_NONCE_COMPLETED);
+		answer_as_anchor(core, mail, fate);
 	}
 }
 

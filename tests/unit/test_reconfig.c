@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "core/reconfig.h"
 #include "tests/unit/rig.h"
 
 #include <string.h>
@@ -28,7 +29,8 @@ struct world {
 	unsigned int boxed;		    /* packets the box has seen */
 	struct rig_packet last[RIG_AGENTS];
 	unsigned int done, failed;
-	bool box_dead; /* nothing gets in or out of its host */
+	bool box_dead;	   /* nothing gets in or out of its host */
+	uint8_t lost_type; /* messages of this type are lost, 0: none */
 	uint8_t reason;
 };
 
@@ -104,12 +106,22 @@ static void carry_out(struct world *w, int agent, const struct rig_packet *input
 	}
 }
 
+static bool is_lost(const struct world *w, int agent, const struct rig_packet *packet)
+{
+	static const uint8_t magic[4] = {0xD7, 0x5C, 0x0C, 0x0D};
+	const uint8_t *payload = &packet->data[packet->bytes - packet->p.payload_bytes];
+
+	return (w->box_dead && agent == BOX) ||
+	       (w->lost_type && packet->p.payload_bytes >= DYSCO_HEADER_BYTES &&
+		memcmp(payload, magic, sizeof(magic)) == 0 && payload[5] == w->lost_type);
+}
+
 static void take(struct world *w, int agent, enum dysco_direction direction,
 		 const struct rig_packet *packet)
 {
 	struct rig_packet got;
 
-	if (w->box_dead && agent == BOX) {
+	if (is_lost(w, agent, packet)) {
 		return;
 	}
 	got = rig_pass(w->rig, agent, direction, packet);
@@ -246,6 +258,45 @@ static void a_box_is_left_out(void **state)
 	(void)state;
 	assert_int_not_equal(reconfigure(w, path_of(SERVER, -1)), DYSCO_NO_ATTEMPT);
 	assert_int_equal(w->done, 2); /* at both anchors */
+	nothing_is_left(w);
+	talks(w, false);
+	rig_free(w->rig);
+}
+
+/* The client repeats what it has had no answer to. */
+static void again(struct world *w)
+{
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+
+	w->rig->now_ns += DYSCO_RETRY_MAX_NS;
+	while (dysco_core_time_passed(&client->core, w->rig->now_ns, 64, &client->out)) {
+		carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	}
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+}
+
+static void forgets_attempts(struct world *w, int agent)
+{
+	for (uint64_t nonce = 1; nonce <= DYSCO_NONCES_OVER; nonce++) {
+		dysco_nonce_over(&w->rig->agent[agent].core, nonce, true);
+	}
+}
+
+/* Its last answers were lost, and it has had many attempts since: the session lives all the same.
+ */
+static void the_right_anchor_has_forgotten(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_RELEASED;
+	reconfigure(w, path_of(SERVER, -1));
+	assert_int_equal(w->done, 2);
+	w->lost_type = 0;
+	forgets_attempts(w, SERVER);
+	again(w);
+	assert_int_equal(w->failed, 0);
 	nothing_is_left(w);
 	talks(w, false);
 	rig_free(w->rig);
@@ -442,6 +493,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_box_is_left_out),
+	    cmocka_unit_test(the_right_anchor_has_forgotten),
 	    cmocka_unit_test(a_box_comes_back),
 	    cmocka_unit_test(a_box_asks_to_be_left_out),
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
