@@ -23,11 +23,13 @@
 #define DYSCO_WAITING_MAX 256 /* that wait for the end of a reconfiguration */
 #define DYSCO_JOBS_MAX	  32
 
-struct dysco_trace;   /* trace.c */
-struct dysco_held;    /* hold.c */
-struct dysco_job;     /* job.h */
-struct dysco_order;   /* wish.h */
-struct dysco_journal; /* journal.h */
+struct dysco_trace;    /* trace.c */
+struct dysco_adoption; /* late.c */
+struct dysco_held;     /* hold.c */
+struct dysco_job;      /* job.h */
+struct dysco_order;    /* wish.h */
+struct dysco_fault;    /* fault.c */
+struct dysco_journal;  /* journal.h */
 
 /* What the agent tells its surroundings. */
 struct dysco_agent_hooks {
@@ -63,6 +65,7 @@ struct dysco_waiting {
 	uint32_t job, target;	/* job.h; 0: no job */
 	uint32_t attempt, slot; /* the left anchor's old leg */
 	uint64_t nonce, asked_ns;
+	bool late;	    /* the other end has to adopt it, too */
 	uint64_t done_ns;   /* the new path is the path; what is left is to release the old one */
 	uint32_t done_slot; /* leg on it */
 };
@@ -85,6 +88,8 @@ struct dysco_agent {
 	uint32_t n_done; /* of them, those with done_ns */
 	struct dysco_job *jobs[DYSCO_JOBS_MAX];
 	uint32_t last_job; /* id */
+	struct dysco_adoption *adoptions;
+	struct dysco_fault *fault;
 	struct dysco_held *held[DYSCO_HELD_MAX];
 	uint32_t n_held;
 	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
@@ -172,12 +177,39 @@ enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dys
 void dysco_reconfig_cancel(struct dysco_agent *agent, uint32_t job);
 const char *dysco_nack_name(unsigned int reason);
 const char *dysco_nack_text(unsigned int reason);
+/* session cancel; the request's client is told of its end as always. */
+json_t *dysco_session_cancel(struct dysco_agent *agent, const struct dysco_words *words,
+			     struct dysco_conf_error *error);
 /* DYSCO_EVENT_RECONFIGURED or DYSCO_EVENT_RECONFIG_FAILED. */
 void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *action);
 /* After anything the core did: answers those whose attempts are over. */
 void dysco_reconfig_answer(struct dysco_agent *agent);
 void dysco_reconfig_expire(struct dysco_agent *agent, uint64_t now_ns);
 void dysco_reconfig_forget(struct dysco_agent *agent, const void *client);
+
+/* ---- late.c ---- */
+/* session adopt: 0: *now is the answer, or NULL: it comes LATER. */
+int dysco_late_request(struct dysco_agent *agent, void *client, const struct dysco_words *words,
+		       json_t **now, struct dysco_conf_error *error);
+/* dysco_reconfig_one(), for sessions too that are not known here or not watched for long enough. */
+json_t *dysco_late_change(struct dysco_agent *agent, void *client, const struct dysco_words *words,
+			  struct dysco_order *order, bool *later, struct dysco_conf_error *error);
+/* DYSCO_EVENT_ADOPTED */
+void dysco_late_adopted(struct dysco_agent *agent, uint32_t slot);
+/* After a start: goes on with what the last agent had begun. */
+void dysco_late_resume(struct dysco_agent *agent);
+void dysco_late_tick(struct dysco_agent *agent, uint64_t now_ns);
+void dysco_late_forget(struct dysco_agent *agent, const void *client);
+void dysco_late_stop(struct dysco_agent *agent);
+
+/* ---- fault.c ---- */
+/* What DYSCO_FAULT asks for; -1: it is not understood. */
+int dysco_fault_start(struct dysco_agent *agent);
+/* The same at run time, when agent->fault is there; false: not understood. */
+bool dysco_fault_set(struct dysco_agent *agent, const char *text);
+/* Between the core and what it wants to be done, and after that. */
+void dysco_fault_at(struct dysco_agent *agent, bool after);
+void dysco_fault_stop(struct dysco_agent *agent);
 
 /* ---- hold.c ---- */
 /* After the core has seen this packet, before anything else: keeps it if it came too early. */

@@ -431,6 +431,8 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 	}
 	dysco_core_start(&agent->core, &agent->dp.table, &next->setup, seed);
 	agent->core.settles = true;
+	agent->core.knows_late = true;
+	dysco_late_resume(agent);
 	agent->dp.ops->heartbeat(&agent->dp, agent->started_ns);
 	if (dysco_agent_change(agent, next, true, error) < 0) {
 		dysco_config_free(next);
@@ -447,6 +449,8 @@ void dysco_agent_stop(struct dysco_agent *agent)
 {
 	dysco_trace_forget(agent, NULL);
 	dysco_jobs_stop(agent);
+	dysco_late_stop(agent);
+	dysco_fault_stop(agent);
 	dysco_hold_stop(agent);
 	dysco_config_free(agent->config);
 	dysco_config_free(agent->base);

@@ -70,6 +70,7 @@ static void close_client(struct client *c)
 	dysco_trace_forget(c->control->agent, c);
 	dysco_reconfig_forget(c->control->agent, c);
 	dysco_jobs_forget(c->control->agent, c);
+	dysco_late_forget(c->control->agent, c);
 	/* unread bytes would make the close a reset, and take the answer with it */
 	while (c->state == WRITING && recv(c->watch.fd, rest, sizeof(rest), MSG_DONTWAIT) > 0) {
 	}

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ports of local TCP sockets, from sock_diag(7). The kernel filters by port, so
- * that a host with many sockets has few to report; the answer waits in the
- * socket when send() returns, so nothing here blocks.
+ * Local TCP sockets, from sock_diag(7): the ports they hold, and what the kernel
+ * knows of a connection. It filters, so that a host with many sockets has few to
+ * report; the answer waits in the socket when send() returns, so nothing here
+ * blocks.
  */
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -110,4 +112,154 @@ int dysco_diag_ports(int fd, uint16_t first, struct dysco_port_bitmap *held)
 	int result = dump(fd, AF_INET, first, held);
 
 	return result == 0 ? dump(fd, AF_INET6, first, held) : result;
+}
+
+/* ---- one connection ---- */
+
+#define STATE_ESTABLISHED 1  /* tcp_states.h of the kernel */
+#define TIMESTAMP_BYTES	  12 /* in every segment, and not counted in the kernel's MSS */
+
+struct one_request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 diag;
+};
+
+static void put_address(__be32 at[4], const struct dysco_addr *addr)
+{
+	if (dysco_addr_is_ip4(addr)) {
+		at[0] = addr->w_be[3];
+	} else {
+		memcpy(at, addr->w_be, sizeof(addr->w_be));
+	}
+}
+
+static int ask_one(int fd, const struct dysco_tuple *tuple)
+{
+	struct one_request r = {
+	    .header = {.nlmsg_len = sizeof(r),
+		       .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		       .nlmsg_flags = NLM_F_REQUEST},
+	    .diag = {.sdiag_family = dysco_addr_is_ip4(&tuple->src) ? AF_INET : AF_INET6,
+		     .sdiag_protocol = IPPROTO_TCP,
+		     .idiag_ext = 1 << (INET_DIAG_INFO - 1),
+		     .idiag_states = 0xffffffff,
+		     .id = {.idiag_sport = tuple->sport_be,
+			    .idiag_dport = tuple->dport_be,
+			    .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
+	};
+
+	put_address(r.diag.id.idiag_src, &tuple->src);
+	put_address(r.diag.id.idiag_dst, &tuple->dst);
+	return send(fd, &r, sizeof(r), 0) == (ssize_t)sizeof(r) ? 0 : -errno;
+}
+
+/* The attribute's value, as much of it as there is; the rest is zero. */
+static void take_info(const struct nlmsghdr *h, struct tcp_info *info)
+{
+	const uint8_t *at = (const uint8_t *)NLMSG_DATA(h) + sizeof(struct inet_diag_msg);
+	size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(struct inet_diag_msg));
+	struct nlattr a;
+
+	memset(info, 0, sizeof(*info));
+	while (left >= sizeof(a)) {
+		size_t bytes;
+
+		memcpy(&a, at, sizeof(a));
+		if (a.nla_len < sizeof(a) || a.nla_len > left) {
+			return;
+		}
+		bytes = a.nla_len - sizeof(a);
+		if (a.nla_type == INET_DIAG_INFO) {
+			memcpy(info, at + sizeof(a), bytes < sizeof(*info) ? bytes : sizeof(*info));
+		}
+		bytes = NLA_ALIGN(a.nla_len);
+		at += bytes < left ? bytes : left;
+		left -= bytes < left ? bytes : left;
+	}
+}
+
+static int receive_one(int fd, struct inet_diag_msg *msg, struct tcp_info *info)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[8192];
+	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buffer;
+	ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+
+	if (n <= 0 || !NLMSG_OK(h, (unsigned int)n)) {
+		return n < 0 ? -errno : -EIO;
+	}
+	if (h->nlmsg_type == NLMSG_ERROR) {
+		const struct nlmsgerr *wrong = NLMSG_DATA(h);
+
+		return wrong->error == -ENOENT ? -ENOTCONN : wrong->error ? wrong->error : -EIO;
+	}
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*msg))) {
+		return -EIO;
+	}
+	memcpy(msg, NLMSG_DATA(h), sizeof(*msg));
+	take_info(h, info);
+	return 0;
+}
+
+/* Somebody listens on its port: then the peer opened it. */
+static bool is_listened_on(int fd, const struct dysco_tuple *tuple)
+{
+	struct dysco_tuple any = {.src = tuple->src, .sport_be = tuple->sport_be};
+	struct inet_diag_msg msg;
+	struct tcp_info info;
+
+	if (dysco_addr_is_ip4(&tuple->src)) { /* of the same family: 0.0.0.0 */
+		any.dst = tuple->src;
+		any.dst.w_be[3] = 0;
+	}
+	return ask_one(fd, &any) == 0 && receive_one(fd, &msg, &info) == 0;
+}
+
+static struct dysco_syn_options make_options(const struct tcp_info *info, uint32_t mss,
+					     uint8_t scale)
+{
+	struct dysco_syn_options o = {.mss = (uint16_t)(mss < UINT16_MAX ? mss : UINT16_MAX),
+				      .wscale = DYSCO_NO_WSCALE,
+				      .flags = DYSCO_SYN_NOTED};
+
+	if (info->tcpi_options & TCPI_OPT_WSCALE) {
+		o.wscale = scale;
+	}
+	o.flags |= info->tcpi_options & TCPI_OPT_SACK ? DYSCO_SYN_SACK : 0;
+	o.flags |= info->tcpi_options & TCPI_OPT_TIMESTAMPS ? DYSCO_SYN_TS : 0;
+	return o;
+}
+
+/*
+ * The kernel keeps what was negotiated, not the SYNs: the peer's MSS is at least
+ * what is sent to it. Bytes in its queue are those not acknowledged and those not
+ * sent yet.
+ */
+static void fill_socket(const struct inet_diag_msg *msg, const struct tcp_info *info,
+			struct dysco_socket *socket)
+{
+	uint32_t peer_mss = info->tcpi_snd_mss;
+
+	peer_mss += info->tcpi_options & TCPI_OPT_TIMESTAMPS ? TIMESTAMP_BYTES : 0;
+	socket->options[DYSCO_OUT] = make_options(info, info->tcpi_advmss, info->tcpi_rcv_wscale);
+	socket->options[DYSCO_IN] = make_options(info, peer_mss, info->tcpi_snd_wscale);
+	socket->unacked = msg->idiag_wqueue - info->tcpi_notsent_bytes;
+}
+
+int dysco_diag_socket(int fd, const struct dysco_tuple *tuple, struct dysco_socket *socket)
+{
+	struct inet_diag_msg msg;
+	struct tcp_info info;
+	int result = ask_one(fd, tuple);
+
+	if (result == 0) {
+		result = receive_one(fd, &msg, &info);
+	}
+	if (result == 0 && msg.idiag_state != STATE_ESTABLISHED) {
+		result = -ENOTCONN;
+	}
+	if (result == 0) {
+		fill_socket(&msg, &info, socket);
+		socket->accepted = is_listened_on(fd, tuple);
+	}
+	return result;
 }

@@ -153,6 +153,16 @@ static json_t *start_job(struct request *r, struct dysco_order *order)
 	return dry_run ? NULL : json_pack("{s:I}", "job", (json_int_t)id);
 }
 
+static json_t *do_session_adopt(struct request *r)
+{
+	json_t *now = NULL;
+
+	if (dysco_late_request(r->agent, r->client, &r->words, &now, &r->error) == 0 && !now) {
+		r->kind = DYSCO_ANSWER_LATER;
+	}
+	return now;
+}
+
 static json_t *do_session_change(struct request *r)
 {
 	struct dysco_order *order = dysco_order_parse(r->agent, &r->words, &r->error);
@@ -165,7 +175,7 @@ static json_t *do_session_change(struct request *r)
 	if (order->group) {
 		return start_job(r, order);
 	}
-	answer = dysco_reconfig_one(r->agent, r->client, order, &later, &r->error);
+	answer = dysco_late_change(r->agent, r->client, &r->words, order, &later, &r->error);
 	r->kind = later ? DYSCO_ANSWER_LATER : DYSCO_ANSWER_NOW;
 	dysco_order_free(order);
 	return answer;
@@ -231,6 +241,11 @@ static json_t *do_job(struct request *r)
 	return dysco_job_request(r->agent, &r->words, &r->error);
 }
 
+static json_t *do_session_cancel(struct request *r)
+{
+	return dysco_session_cancel(r->agent, &r->words, &r->error);
+}
+
 /* count: the words it takes at least and at most. */
 struct question {
 	const char *word, *verb;
@@ -253,6 +268,8 @@ static const struct question questions[] = {
     {"session", "why", 3, 4, do_session_why},
     {"session", "trace", 3, 4, do_session_trace},
     {"session", "kill", 3, 4, do_session_kill},
+    {"session", "adopt", 3, 4, do_session_adopt},
+    {"session", "cancel", 3, 4, do_session_cancel},
     {"session", "insert", 4, DYSCO_WORDS_MAX, do_session_change},
     {"session", "remove", 4, DYSCO_WORDS_MAX, do_session_change},
     {"session", "replace", 5, DYSCO_WORDS_MAX, do_session_change},
@@ -314,6 +331,9 @@ static json_t *answer_line(struct request *r, const char *line, size_t bytes)
 	if (r->words.count == 0) {
 		dysco_conf_fail(&r->error, "syntax", "see dysco(1)", "the request is empty");
 		return NULL;
+	}
+	if (r->agent->fault && r->words.count == 2 && strcmp(r->words.word[0], "fault") == 0) {
+		return json_pack("{s:b}", "armed", dysco_fault_set(r->agent, r->words.word[1]));
 	}
 	question = find_question(&r->words);
 	if (question) {

@@ -23,6 +23,7 @@ static const char *event_name(unsigned int event)
 	    [DYSCO_EVENT_DROPPED] = "dropped",
 	    [DYSCO_EVENT_RECONFIGURED] = "reconfigured",
 	    [DYSCO_EVENT_RECONFIG_FAILED] = "reconfig_failed",
+	    [DYSCO_EVENT_ADOPTED] = "adopted",
 	};
 
 	return event < sizeof(names) / sizeof(names[0]) && names[event] ? names[event] : NULL;
@@ -132,6 +133,9 @@ void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *act
 	if (action->event == DYSCO_EVENT_TRACE) {
 		dysco_trace_replied(agent, &agent->actions.trace);
 		return;
+	}
+	if (action->event == DYSCO_EVENT_ADOPTED) {
+		dysco_late_adopted(agent, action->slot);
 	}
 	count_reconfiguration(agent, action);
 	log_event(action);

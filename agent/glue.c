@@ -40,6 +40,7 @@ static void inject(struct dysco_agent *agent, const struct dysco_action *action,
 /* punt NULL: the actions answer no packet. */
 void dysco_agent_perform(struct dysco_agent *agent, const struct dysco_punt *punt)
 {
+	dysco_fault_at(agent, false);
 	for (uint32_t i = 0; i < agent->actions.count; i++) {
 		const struct dysco_action *action = &agent->actions.list[i];
 
@@ -49,6 +50,7 @@ void dysco_agent_perform(struct dysco_agent *agent, const struct dysco_punt *pun
 			dysco_agent_event(agent, action);
 		}
 	}
+	dysco_fault_at(agent, true);
 }
 
 /* The policy of a session's first SYN; control packets and what arrives have none. */
@@ -150,6 +152,7 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 	}
 	dysco_trace_expire(agent, now_ns);
 	dysco_hold_retry(agent, now_ns);
+	dysco_late_tick(agent, now_ns);
 	dysco_reconfig_answer(agent);
 	dysco_reconfig_expire(agent, now_ns);
 	dysco_jobs_tick(agent, now_ns);

@@ -459,7 +459,10 @@ static int start(struct daemon *d)
 	}
 	d->agent.hooks =
 	    (struct dysco_agent_hooks){d, listening, event, answer, watch_datapath, store};
-	return dysco_agent_start(&d->agent, config, &seed, &error) == 0 ? 0 : fail(&error);
+	if (dysco_agent_start(&d->agent, config, &seed, &error) != 0) {
+		return fail(&error);
+	}
+	return dysco_fault_start(&d->agent);
 }
 
 static int serve(struct daemon *d)

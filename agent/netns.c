@@ -198,6 +198,15 @@ static int ask_ports_held(void *context, const char *name, uint16_t first,
 	return netns ? dysco_diag_ports(netns->diag_fd, first, held) : wrong;
 }
 
+static int ask_socket(void *context, const char *name, const struct dysco_tuple *tuple,
+		      struct dysco_socket *socket)
+{
+	int wrong = 0;
+	const struct dysco_netns *netns = get(context, name, &wrong);
+
+	return netns ? dysco_diag_socket(netns->diag_fd, tuple, socket) : wrong;
+}
+
 /* A change of the kernel's list, to be made inside the namespace. */
 struct reservation {
 	const struct dysco_port_set *change;
@@ -356,8 +365,8 @@ struct dysco_machine *dysco_machine_new(void)
 	struct dysco_machine *machine = calloc(1, sizeof(*machine));
 
 	if (machine) {
-		machine->system =
-		    (struct dysco_system){machine, ask_interface, ask_ports_held, reserve, release};
+		machine->system = (struct dysco_system){machine, ask_interface, ask_ports_held,
+							reserve, release,	ask_socket};
 	}
 	return machine;
 }

@@ -20,10 +20,14 @@ static void note_hosts(const struct dysco_config *config, uint16_t hosts[DYSCO_A
 	}
 }
 
-/* A session that goes without its chain (PASS) has none to lose. */
-static bool is_orphan(const struct dysco_leg *leg, const uint16_t hosts[DYSCO_ATTACHMENTS_MAX])
+/* A session that goes without its chain (PASS), or was adopted, has none to lose. */
+static bool is_orphan(const struct dysco_core *core, uint32_t slot,
+		      const uint16_t hosts[DYSCO_ATTACHMENTS_MAX])
 {
+	const struct dysco_leg *leg = &core->table->legs[slot];
+
 	return leg->mode != DYSCO_MODE_FREE && leg->mode != DYSCO_MODE_PASS &&
+	       !dysco_core_only_watches(core, slot) &&
 	       hosts[leg->attachment % DYSCO_ATTACHMENTS_MAX] != leg->host;
 }
 
@@ -39,7 +43,7 @@ uint32_t dysco_agent_end_orphans(struct dysco_agent *agent, const struct dysco_c
 		if (slot % HEARTBEAT_SLOTS == 0) {
 			agent->dp.ops->heartbeat(&agent->dp, now_ns);
 		}
-		if (is_orphan(&agent->core.table->legs[slot], hosts) &&
+		if (is_orphan(&agent->core, slot, hosts) &&
 		    dysco_core_kill(&agent->core, now_ns, slot, &agent->actions)) {
 			dysco_agent_perform(agent, NULL);
 			ended++;

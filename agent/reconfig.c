@@ -74,12 +74,15 @@ static json_t *success(const struct dysco_agent *agent, const struct dysco_waiti
 	return o;
 }
 
-static json_t *failure(unsigned int reason)
+static json_t *failure(const struct dysco_waiting *w, unsigned int reason)
 {
 	struct dysco_conf_error error;
+	const char *text = w->late && reason == DYSCO_NACK_UNKNOWN
+			       ? "the host at the other end has no agent, or no such session"
+			       : dysco_nack_text(reason);
 
 	dysco_conf_fail(&error, "not_reconfigured", "the session goes on by its old path", "%s: %s",
-			dysco_nack_name(reason), dysco_nack_text(reason));
+			dysco_nack_name(reason), text);
 	return dysco_error_json(&error);
 }
 
@@ -105,7 +108,7 @@ static void answer(struct dysco_agent *agent, struct dysco_waiting *w, enum dysc
 	} else {
 		agent->hooks.answer(agent->hooks.context, was.client,
 				    reason == DYSCO_NACK_NONE ? success(agent, &was)
-							      : failure(reason));
+							      : failure(&was, reason));
 	}
 }
 
@@ -113,8 +116,10 @@ enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dys
 				     uint32_t slot, const struct dysco_address_list *path)
 {
 	uint64_t now_ns = dysco_now_ns();
-	uint32_t index = dysco_core_reconfigure(&agent->core, now_ns, slot, DYSCO_KIND_ORDINARY,
-						path, &agent->actions);
+	bool late = dysco_core_only_watches(&agent->core, slot);
+	uint8_t kind = late ? DYSCO_KIND_LATE : DYSCO_KIND_ORDINARY;
+	uint32_t index =
+	    dysco_core_reconfigure(&agent->core, now_ns, slot, kind, path, &agent->actions);
 	struct dysco_waiting *w = &agent->waiting[index % DYSCO_WAITING_MAX];
 	enum dysco_nack reason =
 	    index == DYSCO_NO_ATTEMPT ? refused(&agent->actions) : DYSCO_NACK_NONE;
@@ -129,6 +134,7 @@ enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dys
 					    .attempt = index,
 					    .nonce = agent->core.table->attempts[index].nonce,
 					    .slot = slot,
+					    .late = late,
 					    .asked_ns = now_ns};
 	}
 	dysco_agent_perform(agent, NULL);
@@ -267,4 +273,43 @@ void dysco_reconfig_forget(struct dysco_agent *agent, const void *client)
 			forget(agent, &agent->waiting[i]);
 		}
 	}
+}
+
+/* The attempt that this agent's hosts have asked for; DYSCO_NO_ATTEMPT: none. */
+static uint32_t asked_for(const struct dysco_agent *agent, const struct dysco_passage *p)
+{
+	const struct dysco_table *table = agent->core.table;
+	uint32_t index = p->right != DYSCO_NO_SLOT ? table->cold[p->right].attempt : 0;
+
+	return index < table->n_attempts && table->attempts[index].role == DYSCO_PART_LEFT_ANCHOR
+		   ? index
+		   : (uint32_t)DYSCO_NO_ATTEMPT;
+}
+
+json_t *dysco_session_cancel(struct dysco_agent *agent, const struct dysco_words *words,
+			     struct dysco_conf_error *error)
+{
+	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
+	uint32_t n = dysco_find_session(agent, words, 2, words->count, passages, error);
+	uint32_t index = DYSCO_NO_ATTEMPT;
+
+	for (uint32_t i = 0; i < n && index == DYSCO_NO_ATTEMPT; i++) {
+		index = asked_for(agent, &passages[i]);
+	}
+	if (index == DYSCO_NO_ATTEMPT) {
+		if (n > 0) {
+			dysco_conf_fail(error, "not_cancelled",
+					"ask the agent that was asked for it",
+					"no change that this agent was asked for is under way");
+		}
+		return NULL;
+	}
+	dysco_core_attempt_cancel(&agent->core, dysco_now_ns(), index, &agent->actions);
+	dysco_agent_perform(agent, NULL);
+	if (agent->core.table->attempts[index].state != DYSCO_ATTEMPT_CANCELLING) {
+		dysco_conf_fail(error, "not_cancelled", "wait for its end",
+				"it is too late: the new path is in use");
+		return NULL;
+	}
+	return json_pack("{s:i}", "cancelled", 1);
 }

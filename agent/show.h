@@ -58,6 +58,8 @@ json_t *dysco_show_sessions(const struct dysco_agent *agent, const struct dysco_
 			    struct dysco_conf_error *error);
 json_t *dysco_show_session(const struct dysco_agent *agent, const struct dysco_passage *passages,
 			   uint32_t n);
+const char *dysco_part_name(uint8_t role);	     /* enum dysco_attempt_role */
+const char *dysco_attempt_state_name(uint8_t state); /* enum dysco_attempt_state */
 json_t *dysco_show_chain(const struct dysco_agent *agent, const struct dysco_passage *passage);
 json_t *dysco_show_why(const struct dysco_agent *agent, const struct dysco_passage *passage);
 

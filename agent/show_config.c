@@ -79,6 +79,17 @@ static json_t *show_keys(const struct dysco_setup *setup)
 	return keys;
 }
 
+static json_t *show_attempts(const struct dysco_table *table)
+{
+	json_int_t used = 0;
+
+	for (uint32_t i = 1; i < table->n_attempts; i++) {
+		used += table->attempts[i].role != DYSCO_PART_NONE;
+	}
+	return json_pack("{s:I, s:I}", "used", used, "capacity",
+			 (json_int_t)(table->n_attempts > 0 ? table->n_attempts - 1 : 0));
+}
+
 json_t *dysco_show_status(const struct dysco_agent *agent)
 {
 	const struct dysco_setup *setup = &agent->config->setup;
@@ -102,6 +113,7 @@ json_t *dysco_show_status(const struct dysco_agent *agent)
 	json_object_set_new(o, "legs",
 			    json_pack("{s:I, s:I}", "used", (json_int_t)agent->core.live_legs,
 				      "capacity", (json_int_t)agent->core.table->capacity));
+	json_object_set_new(o, "attempts", show_attempts(agent->core.table));
 	json_object_set_new(o, "sessions", json_integer(dysco_count_sessions(agent, NULL)));
 	json_object_set_new(o, "hosts", show_hosts(agent));
 	json_object_set_new(o, "attachments", attachments);

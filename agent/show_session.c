@@ -249,15 +249,15 @@ json_t *dysco_show_chain(const struct dysco_agent *agent, const struct dysco_pas
 	return chain;
 }
 
-static const char *part_name(const struct dysco_attempt *a)
+const char *dysco_part_name(uint8_t role)
 {
-	static const char *const names[] = {"none",    "left anchor", "right anchor",
-					    "between", "inserted",    "kept"};
+	static const char *const names[] = {"none",	"left anchor", "right anchor", "between",
+					    "inserted", "kept",	       "trigger"};
 
-	return a->role < sizeof(names) / sizeof(names[0]) ? names[a->role] : "unknown";
+	return role < sizeof(names) / sizeof(names[0]) ? names[role] : "unknown";
 }
 
-static const char *attempt_state_name(const struct dysco_attempt *a)
+const char *dysco_attempt_state_name(uint8_t state)
 {
 	static const char *const names[DYSCO_ATTEMPT_STATES] = {
 	    [DYSCO_ATTEMPT_NONE] = "none",
@@ -277,7 +277,7 @@ static const char *attempt_state_name(const struct dysco_attempt *a)
 	    [DYSCO_ATTEMPT_LAPSED] = "lapsed",
 	};
 
-	return a->state < DYSCO_ATTEMPT_STATES && names[a->state] ? names[a->state] : "unknown";
+	return state < DYSCO_ATTEMPT_STATES && names[state] ? names[state] : "unknown";
 }
 
 /* The reconfiguration that a leg of this passage takes part in; null: none. */
@@ -295,9 +295,9 @@ static json_t *show_attempt(const struct dysco_agent *agent, uint64_t now_ns,
 		return json_null();
 	}
 	a = &table->attempts[index];
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "part", part_name(a), "state",
-			 attempt_state_name(a), "left", dysco_json_addr(&a->left), "right",
-			 dysco_json_addr(&a->right), "age_s",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "part", dysco_part_name(a->role), "state",
+			 dysco_attempt_state_name(a->state), "left", dysco_json_addr(&a->left),
+			 "right", dysco_json_addr(&a->right), "age_s",
 			 json_seconds_since(now_ns, a->started_ns));
 }
 

@@ -4,7 +4,7 @@
  * kernel's reserved ports, the ports of local sockets. Tests supply their own.
  *
  * Results: 0 or a negative errno value; -ENOENT: no such namespace, -ENODEV: no
- * such interface.
+ * such interface, -ENOTCONN: no such connection.
  */
 #ifndef DYSCO_AGENT_SYSTEM_H
 #define DYSCO_AGENT_SYSTEM_H
@@ -14,6 +14,13 @@
 struct dysco_interface {
 	unsigned int index;
 	bool up;
+};
+
+/* A connection of a host's stack. */
+struct dysco_socket {
+	struct dysco_syn_options options[2]; /* of the SYNs, by enum dysco_direction */
+	uint32_t unacked;		     /* bytes sent and not acknowledged, FIN included */
+	bool accepted;			     /* its port is listened on: the peer opened it */
 };
 
 struct dysco_system {
@@ -26,6 +33,9 @@ struct dysco_system {
 	/* Adds the ports to the kernel's reserved ones, if they are not; takes them out again. */
 	int (*ports_reserve)(void *context, const char *netns, uint16_t first, uint16_t last);
 	int (*ports_release)(void *context, const char *netns);
+	/* The established connection with this five-tuple, local end first. */
+	int (*socket)(void *context, const char *netns, const struct dysco_tuple *tuple,
+		      struct dysco_socket *socket);
 };
 
 #endif

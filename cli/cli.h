@@ -55,6 +55,7 @@ enum dysco_exit dysco_show_session(const struct dysco_cli *cli, const json_t *an
 enum dysco_exit dysco_show_trace(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_why(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_killed(const struct dysco_cli *cli, const json_t *answer);
+enum dysco_exit dysco_show_adopted(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_reconfigured(const struct dysco_cli *cli, const json_t *answer);
 /* An answer that tells of a job, or of a dry run. */
 enum dysco_exit dysco_show_change(const struct dysco_cli *cli, const json_t *answer);

@@ -181,6 +181,13 @@ enum dysco_exit dysco_show_detached(const struct dysco_cli *cli, const json_t *a
 	return show_ended(answer, "ended");
 }
 
+enum dysco_exit dysco_show_adopted(const struct dysco_cli *cli, const json_t *answer)
+{
+	(void)cli;
+	show_name(answer);
+	return DYSCO_EXIT_DONE;
+}
+
 enum dysco_exit dysco_show_reconfigured(const struct dysco_cli *cli, const json_t *answer)
 {
 	(void)cli;

@@ -117,6 +117,14 @@ static size_t split_some(struct splitter *s, const char *line, size_t i, size_t 
 	return split_bare(s, line, i, bytes);
 }
 
+void dysco_words_copy(struct dysco_words *to, const struct dysco_words *from)
+{
+	*to = *from;
+	for (int i = 0; i < from->count; i++) {
+		to->word[i] = to->text + (from->word[i] - from->text);
+	}
+}
+
 int dysco_words_split(struct dysco_words *words, const char *line, size_t bytes, char *error,
 		      size_t error_bytes)
 {

@@ -31,6 +31,8 @@ struct dysco_words {
 int dysco_words_split(struct dysco_words *words, const char *line, size_t bytes, char *error,
 		      size_t error_bytes);
 
+void dysco_words_copy(struct dysco_words *to, const struct dysco_words *from);
+
 /* Quotes a word so that split gives it back; returns bytes needed without NUL, as snprintf does. */
 size_t dysco_words_quote(char *out, size_t out_bytes, const char *word);
 

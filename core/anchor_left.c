@@ -19,6 +19,9 @@ void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_act
 		msg.numbers.ts = old->offsets.ts_out;
 	}
 	dysco_ctl_send(core, out, a->to_right, DYSCO_MSG_LOCK, &msg);
+	if (a->kind == DYSCO_KIND_LATE && a->state == DYSCO_ATTEMPT_REQUESTING) {
+		dysco_late_probe(core, a->old_slot, out);
+	}
 }
 
 static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t index)

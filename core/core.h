@@ -49,6 +49,7 @@ enum dysco_event_kind {
 	DYSCO_EVENT_TRACE,	     /* an answer to dysco_core_trace(): trace */
 	DYSCO_EVENT_RECONFIGURED,    /* at an anchor: the new path is the path */
 	DYSCO_EVENT_RECONFIG_FAILED, /* at the left anchor; reason: enum dysco_nack */
+	DYSCO_EVENT_ADOPTED,	     /* late attach, asked for by the other end: a leg was made */
 };
 
 struct dysco_action {
@@ -115,7 +116,8 @@ struct dysco_core {
 	uint32_t trace_nonces[8];		/* of the questions asked last */
 	uint32_t traces;
 	struct dysco_port_bitmap held[16];
-	bool settles; /* set by a caller that calls dysco_core_settled() */
+	bool settles;	 /* set by a caller that calls dysco_core_settled() */
+	bool knows_late; /* set by a caller that calls dysco_core_late_known() */
 	uint32_t n_settling;
 	uint32_t settling[DYSCO_SETTLING_MAX]; /* legs with DYSCO_LEG_SETTLING */
 };
@@ -196,6 +198,20 @@ struct dysco_late {
  * each way, dysco_core_reconfigure() with DYSCO_KIND_LATE gives it a chain.
  */
 uint32_t dysco_core_adopt(struct dysco_core *core, uint64_t now_ns, const struct dysco_late *late);
+/*
+ * What the host of this leg had sent before it was made is below run[OUT].seq_end now: a
+ * cut there cuts off nothing that is under way. Both ends' legs wait for it.
+ */
+void dysco_core_late_known(struct dysco_core *core, uint32_t slot);
+/*
+ * Makes an idle host or its peer show its numbers: a segment to the host that it must
+ * answer, then a keepalive to the peer. Nothing, when a packet was seen each way.
+ */
+void dysco_core_late_provoke(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
+/* It has no chain, and only watches: nothing is lost when it is forgotten. */
+bool dysco_core_only_watches(const struct dysco_core *core, uint32_t slot);
+/* Forgets a leg that only watches and is in no attempt; false: it is another one. */
+bool dysco_core_late_forget(struct dysco_core *core, uint32_t slot);
 
 /*
  * The box of this LEFT leg asks its left neighbour to begin it: `path` from there,

@@ -28,6 +28,7 @@ static void fill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	leg->role = late->initiator ? DYSCO_ROLE_FIRST : DYSCO_ROLE_LAST;
 	leg->host = late->host;
 	leg->attachment = late->attachment;
+	leg->flags = core->knows_late ? DYSCO_LEG_LATE : 0;
 	leg->created_ns = now_ns;
 	leg->host_tuple = late->tuple;
 	leg->wire_tuple = late->tuple;
@@ -87,6 +88,69 @@ struct dysco_numbers dysco_late_numbers(const struct dysco_core *core, uint32_t 
 	return n;
 }
 
+void dysco_core_late_known(struct dysco_core *core, uint32_t slot)
+{
+	dysco_leg_at(core, slot)->flags &= (uint8_t)~DYSCO_LEG_LATE;
+}
+
+void dysco_late_probe(struct dysco_core *core, uint32_t slot, struct dysco_actions *out)
+{
+	const struct dysco_leg_run *sent = &dysco_leg_at(core, slot)->run[DYSCO_OUT];
+
+	dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_ACK, sent->seq_end - 1,
+			   sent->ack, 0, NULL, 0);
+}
+
+/* A host answers what is outside its window with its numbers (RFC 9293 3.10.7.4). */
+void dysco_core_late_provoke(struct dysco_core *core, uint32_t slot, struct dysco_actions *out)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	out->count = 0;
+	out->used = 0;
+	if (!(leg->run[DYSCO_OUT].seen & DYSCO_SEEN_ACK)) {
+		dysco_emit_segment(core, out, DYSCO_ACT_DELIVER, slot, DYSCO_TCP_ACK,
+				   (uint32_t)dysco_random(core), 0, 0, NULL, 0);
+	} else if (!(leg->run[DYSCO_IN].seen & DYSCO_SEEN_ACK)) {
+		dysco_late_probe(core, slot, out);
+	}
+}
+
+bool dysco_core_only_watches(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	return leg->mode == DYSCO_MODE_FAST && leg->partner == DYSCO_NO_SLOT &&
+	       dysco_tuple_equal(&leg->host_tuple, &leg->wire_tuple);
+}
+
+bool dysco_core_late_forget(struct dysco_core *core, uint32_t slot)
+{
+	if (!dysco_core_only_watches(core, slot) ||
+	    dysco_cold_at(core, slot)->attempt != DYSCO_NO_ATTEMPT) {
+		return false;
+	}
+	dysco_leg_free(core, slot);
+	return true;
+}
+
+/* An earlier adoption, by this end or for an attempt that failed: the session has the id that L
+ * gives it. */
+static uint32_t known_already(struct dysco_core *core, const struct dysco_late *late,
+			      const struct dysco_session_id *id)
+{
+	uint32_t slot = dysco_find(core, &late->tuple, late->host, DYSCO_OUT);
+
+	if (slot == DYSCO_NO_SLOT || !dysco_core_only_watches(core, slot) ||
+	    dysco_leg_at(core, slot)->role != DYSCO_ROLE_LAST ||
+	    dysco_cold_at(core, slot)->attempt != DYSCO_NO_ATTEMPT) {
+		return DYSCO_NO_SLOT;
+	}
+	dysco_cold_at(core, slot)->id = *id;
+	dysco_leg_named(core, slot);
+	return slot;
+}
+
 /* R learns of the session from LOCK, and has to see it with its own eyes before it answers. */
 uint32_t dysco_late_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 {
@@ -96,10 +160,20 @@ uint32_t dysco_late_arrived(struct dysco_core *core, const struct dysco_mail *ma
 				  .tuple = dysco_tuple_reverse(&mail->msg.subsession),
 				  .l2 = mail->w->in->l2};
 
+	uint32_t slot;
+
 	late.options[DYSCO_OUT] = options_unpack(mail->msg.numbers.edge);
 	late.options[DYSCO_IN] = options_unpack(mail->msg.numbers.base);
 	if (!host || !dysco_host_has(host, &late.tuple.src)) {
 		return DYSCO_NO_SLOT;
 	}
-	return adopt(core, mail->w->now_ns, &late, &mail->msg.id);
+	slot = known_already(core, &late, &mail->msg.id);
+	if (slot != DYSCO_NO_SLOT) {
+		return slot;
+	}
+	slot = adopt(core, mail->w->now_ns, &late, &mail->msg.id);
+	if (slot != DYSCO_NO_SLOT) {
+		dysco_event(mail->w->out, DYSCO_EVENT_ADOPTED, slot, DYSCO_REASON_NONE);
+	}
+	return slot;
 }

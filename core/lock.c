@@ -18,6 +18,7 @@ enum dysco_nack dysco_leg_not_ready(const struct dysco_leg *leg)
 		return DYSCO_NACK_CLOSING;
 	}
 	if (!dysco_leg_runs(leg) || !(seen & DYSCO_SEEN_SYNACK) || !(both & DYSCO_SEEN_ACK) ||
+	    (leg->flags & DYSCO_LEG_LATE) ||
 	    !(leg->options[DYSCO_OUT].flags & leg->options[DYSCO_IN].flags & DYSCO_SYN_NOTED)) {
 		return DYSCO_NACK_NOT_READY;
 	}

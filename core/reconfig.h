@@ -146,6 +146,8 @@ bool dysco_recovery_fits(const struct dysco_core *core, const struct dysco_mail 
 /* ---- late.c ---- */
 /* R: a leg for the session that LOCK names; DYSCO_NO_SLOT: not one of this host. */
 uint32_t dysco_late_arrived(struct dysco_core *core, const struct dysco_mail *mail);
+/* A keepalive: an idle peer answers, and R's agent sees a packet each way. */
+void dysco_late_probe(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
 /* The options of the session's SYNs, as LOCK carries them. */
 struct dysco_numbers dysco_late_numbers(const struct dysco_core *core, uint32_t slot);
 

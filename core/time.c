@@ -226,6 +226,19 @@ static void expire_idle(struct dysco_core *core, uint64_t now_ns, const struct p
 	dysco_event(out, DYSCO_EVENT_EXPIRED, pair->slot[0], DYSCO_REASON_NONE);
 }
 
+/* Without a chain there is nothing that it must not go on without. */
+static bool forget_watcher(struct dysco_core *core, const struct pair *pair)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, pair->slot[0]);
+	const struct dysco_timeouts *t = &core->setup->timeouts;
+	uint8_t both = leg->run[DYSCO_OUT].seen & leg->run[DYSCO_IN].seen;
+	uint32_t most = (both & DYSCO_SEEN_ACK) ? t->established : t->embryonic;
+
+	return dysco_core_only_watches(core, pair->slot[0]) &&
+	       pair->idle_ns >= most * DYSCO_NS_PER_S &&
+	       dysco_core_late_forget(core, pair->slot[0]);
+}
+
 static bool pair_embryonic(const struct dysco_core *core, const struct pair *pair)
 {
 	return dysco_leg_is_embryonic(dysco_leg_at(core, pair->slot[0])) ||
@@ -277,6 +290,8 @@ static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot
 		    now_ns >= ended + t->linger * DYSCO_NS_PER_S) {
 			let_go(core, now_ns, &pair, out);
 		}
+	} else if (forget_watcher(core, &pair)) {
+		return;
 	} else if (pair_embryonic(core, &pair)) {
 		if (pair.idle_ns >= t->embryonic * DYSCO_NS_PER_S) {
 			expire_embryonic(core, now_ns, &pair, out);

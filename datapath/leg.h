@@ -65,6 +65,10 @@ enum dysco_leg_role {
 	0x10 /* mode FAST, but packets punted before it was are still on their way: the datapath   \
 		punts those behind them, too (dysco_core_settled()) */
 
+#define DYSCO_LEG_LATE                                                                             \
+	0x20 /* late attach: what the host had sent before may lie beyond run[OUT].seq_end         \
+		(dysco_core_late_known()) */
+
 /* Options of the SYN (SYN-ACK) that this direction carried. */
 struct dysco_syn_options {
 	uint16_t mss;	/* 0: none */

@@ -272,27 +272,34 @@ class Lab:
         with self._connect(agent) as s:
             return struct.unpack("iii", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
-    def kill_agent(self, agent, number=signal.SIGKILL):
-        """Returns what restart_agent() needs."""
+    def corpse(self, agent):
+        """What restart_agent() needs when it is dead."""
         pid = self.agent_pid(agent)
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             command = [word.decode() for word in file.read().split(b"\0")[:-1]]
         with open(f"/proc/{pid}/ns/net", "rb") as netns:
-            corpse = {"agent": agent, "command": command, "netns": os.dup(netns.fileno())}
-        watch = os.pidfd_open(pid)
-        os.kill(pid, number)
-        peers.readable(watch)
-        os.close(watch)
+            return {"agent": agent, "pid": pid, "watch": os.pidfd_open(pid), "command": command, "netns": os.dup(netns.fileno())}
+
+    def kill_agent(self, agent, number=signal.SIGKILL):
+        """Returns what restart_agent() needs."""
+        corpse = self.corpse(agent)
+        os.kill(corpse["pid"], number)
+        self.wait_dead(corpse)
+        return corpse
+
+    def wait_dead(self, corpse):
+        peers.readable(corpse["watch"])
+        os.close(corpse["watch"])
         for process in self.restarted:
-            if process.pid == pid:
+            if process.pid == corpse["pid"]:
                 process.wait()
                 self.restarted.remove(process)
                 break
-        return corpse
 
-    def restart_agent(self, corpse):
+    def restart_agent(self, corpse, **environment):
         with open(f"{self.dir}/agents/{corpse['agent']}/log", "ab") as log:
-            process = subprocess.Popen(["nsenter", f"--net=/proc/self/fd/{corpse['netns']}", *corpse["command"]], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[corpse["netns"]])
+            process = subprocess.Popen(["nsenter", f"--net=/proc/self/fd/{corpse['netns']}", *corpse["command"]], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[corpse["netns"]],
+                                       env=dict(os.environ, **environment))
         self.restarted.append(process)
         os.close(corpse["netns"])
         peers.eventually(lambda: self._answers(corpse["agent"]), f"restarted agent {corpse['agent']} does not answer")

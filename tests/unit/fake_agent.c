@@ -247,6 +247,17 @@ static int sys_ports_release(void *context, const char *netns)
 	return 0;
 }
 
+static int sys_socket(void *context, const char *netns, const struct dysco_tuple *tuple,
+		      struct dysco_socket *socket)
+{
+	const struct fake_agent *fake = context;
+
+	(void)netns;
+	(void)tuple;
+	*socket = fake->socket;
+	return fake->no_socket;
+}
+
 /* ---- surroundings ---- */
 
 static bool hook_listening(void *context)
@@ -310,8 +321,8 @@ struct fake_agent *fake_agent_new(const char *config, struct dysco_conf_error *e
 	if (!fake) {
 		return NULL;
 	}
-	fake->system = (struct dysco_system){fake, sys_interface, sys_ports_held, sys_ports_reserve,
-					     sys_ports_release};
+	fake->system = (struct dysco_system){
+	    fake, sys_interface, sys_ports_held, sys_ports_reserve, sys_ports_release, sys_socket};
 	fake->agent.ids = calloc(1, sizeof(*fake->agent.ids));
 	fake->agent.journal = calloc(1, sizeof(*fake->agent.journal));
 	fake->agent.system = &fake->system;

@@ -30,6 +30,9 @@ struct fake_agent {
 	uint32_t injected_before_detach; /* of `injected`, those before the last detach() */
 	bool refuse_attach, refuse_classifier;
 	int still_attached; /* what attached() says until the next attach() */
+	/* what the host's stack says of any connection */
+	struct dysco_socket socket;
+	int no_socket;
 	/* one packet for receive(), and the last one injected */
 	struct dysco_punt punt;
 	bool has_punt;

@@ -455,6 +455,124 @@ static void an_inserted_box_is_locked_from_the_start(void **state)
 	rig_free(w->rig);
 }
 
+/* Bytes each way of a session that no agent knows, at its ends. */
+static void unknown_session_says(struct world *w, uint32_t client_seq)
+{
+	struct dysco_tuple tuple = rig_session(4001, true), back = dysco_tuple_reverse(&tuple);
+	struct rig_packet packet = rig_segment(&tuple, client_seq, 2000, DYSCO_TCP_ACK, NULL, 0);
+
+	enqueue(w, CLIENT, DYSCO_OUT, &packet);
+	packet = rig_segment(&back, 2000, 1000, DYSCO_TCP_ACK, NULL, 0);
+	enqueue(w, SERVER, DYSCO_OUT, &packet);
+	run(w);
+}
+
+static struct dysco_late unknown_session(void)
+{
+	struct dysco_syn_options options = {1460, DYSCO_NO_WSCALE, DYSCO_SYN_NOTED};
+	struct dysco_late late = {.host = CLIENT + 1,
+				  .attachment = 1,
+				  .initiator = true,
+				  .tuple = rig_session(4001, true),
+				  .options = {options, options}};
+
+	return late;
+}
+
+static uint32_t server_leg(struct world *w)
+{
+	struct dysco_tuple tuple = rig_session(4001, true);
+
+	return dysco_find(&w->rig->agent[SERVER].core, &tuple, SERVER + 1, DYSCO_IN);
+}
+
+/* What was sent before it was adopted may be beyond what was seen: both ends wait to know. */
+static void adopted_sessions_wait_until_all_is_known(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT], *server = &w->rig->agent[SERVER];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	uint32_t slot, index;
+
+	(void)state;
+	client->core.knows_late = true;
+	server->core.knows_late = true;
+	slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	assert_true(dysco_core_only_watches(&client->core, slot));
+	unknown_session_says(w, 1000);
+	assert_int_equal(dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						DYSCO_KIND_LATE, &path, &client->out),
+			 DYSCO_NO_ATTEMPT);
+	dysco_core_late_known(&client->core, slot);
+	index = dysco_core_reconfigure(&client->core, w->rig->now_ns, slot, DYSCO_KIND_LATE, &path,
+				       &client->out);
+	assert_int_not_equal(index, DYSCO_NO_ATTEMPT);
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	for (int round = 0; round < 2; round++) {
+		unknown_session_says(w, 1000);
+		assert_int_equal(w->done, 0);
+		assert_true(
+		    dysco_core_attempt_due(&client->core, w->rig->now_ns, index, &client->out));
+		carry_out(w, CLIENT, NULL, DYSCO_OUT);
+		run(w);
+		assert_int_equal(w->done, round == 0 ? 0 : 2);
+		if (round == 0) {
+			dysco_core_late_known(&server->core, server_leg(w));
+		}
+	}
+	nothing_is_left(w);
+	rig_free(w->rig);
+}
+
+/* The server's agent knows it from an earlier time, under another id. */
+static void both_ends_may_have_adopted_it(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session(), other = late;
+	struct rig_agent *client = &w->rig->agent[CLIENT], *server = &w->rig->agent[SERVER];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	uint32_t slot;
+
+	(void)state;
+	other.initiator = false;
+	other.host = SERVER + 1;
+	other.tuple = dysco_tuple_reverse(&late.tuple);
+	assert_int_not_equal(dysco_core_adopt(&server->core, w->rig->now_ns, &other),
+			     DYSCO_NO_SLOT);
+	slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	unknown_session_says(w, 1000);
+	assert_int_not_equal(dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						    DYSCO_KIND_LATE, &path, &client->out),
+			     DYSCO_NO_ATTEMPT);
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->done, 2);
+	assert_false(dysco_core_late_forget(&client->core, slot)); /* it has a chain */
+	nothing_is_left(w);
+	rig_free(w->rig);
+}
+
+static void what_only_watches_is_forgotten(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	uint32_t slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	uint64_t later_ns =
+	    w->rig->now_ns + (client->core.setup->timeouts.embryonic + 1) * DYSCO_NS_PER_S;
+
+	(void)state;
+	while (dysco_core_time_passed(&client->core, later_ns, 64, &client->out)) {
+		assert_int_equal(client->out.count, 0); /* nobody is reset */
+	}
+	assert_int_equal(dysco_find(&client->core, &late.tuple, late.host, DYSCO_OUT),
+			 DYSCO_NO_SLOT);
+	assert_false(dysco_core_late_forget(&client->core, slot));
+	rig_free(w->rig);
+}
+
 static void what_is_not_possible_is_refused(void **state)
 {
 	struct world *w = established();
@@ -500,6 +618,9 @@ int main(void)
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(a_session_is_adopted),
 	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
+	    cmocka_unit_test(adopted_sessions_wait_until_all_is_known),
+	    cmocka_unit_test(both_ends_may_have_adopted_it),
+	    cmocka_unit_test(what_only_watches_is_forgotten),
 	    cmocka_unit_test(what_is_not_possible_is_refused),
 	    cmocka_unit_test(a_box_that_is_not_frozen_refuses),
 	};

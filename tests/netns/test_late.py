@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Late attach: sessions older than the policy, or than the attachments, get a chain.
+
+    client --- r --- server          no policy; fw1 and fw2 are strict firewalls
+               |                     (test_reconfig.py), plain is a host without
+        fw1, fw2, plain              an agent
+"""
+import hashlib
+import subprocess
+
+import peers
+from dyscotest import NGINX, served_digest
+from stream import Stream
+from test_reconfig import MEGABYTE, Changing, Request
+from topology import Node, Refused, attach_line, attach_statement
+
+PLAIN = Node("plain", 30)
+
+
+class Download:
+    """curl, which fetches nginx's file; take() reads what it has."""
+
+    def __init__(self, test, version):
+        self.lab, address = test.lab, test.lab.address("server", version)
+        self.digest, self.got = hashlib.sha256(), 0
+        # pylint: disable=consider-using-with
+        self.curl = subprocess.Popen(["ip", "netns", "exec", self.lab.netns("client"), "curl", "-sS", "-g", "--limit-rate", "8M", "--max-time", "60",
+                                      f"http://{'[' + address + ']' if version == 6 else address}/file"], stdout=subprocess.PIPE)
+        test.addCleanup(self.curl.stdout.close)
+        test.addCleanup(self.curl.wait)
+        test.addCleanup(self.curl.kill)
+        self.name = peers.eventually(lambda: self._ends(version), "curl has no connection")
+
+    def _ends(self, version):
+        """SRC DST of its connection, as ss writes them."""
+        lines = self.lab.run("client", "ss", f"-{version}tnH", "state", "established", "dport", "=", ":80").splitlines()
+        return " ".join(lines[0].split()[-2:]) if lines else None
+
+    def take(self, n):
+        """Reads n bytes more."""
+        wanted = self.got + n
+        while self.got < wanted:
+            part = self.curl.stdout.read1(1 << 16)
+            if not part:
+                raise AssertionError(f"the download ended after {self.got} bytes")
+            self.digest.update(part)
+            self.got += len(part)
+
+    def whole(self):
+        """Digest of all that came."""
+        self.digest.update(self.curl.stdout.read())
+        if self.curl.wait() != 0:
+            raise AssertionError(f"curl: exit {self.curl.returncode}")
+        return self.digest.hexdigest()
+
+
+class Late(Changing):
+    boxes = 2
+    policies = ()
+    config = ("timeout linger 1", "timeout embryonic 2")
+    extra = (NGINX.replace("count=4", "count=48"), *PLAIN.lines())
+
+    def known(self, name, node="client"):
+        """The session as this node's agent has it, or None."""
+        return self.lab.session(self.lab.agent_of(node), *name.split(), node)
+
+    def box_comes_and_goes(self, download):
+        """One box, another one before it, then none; each sees the download."""
+        name = download.name
+        for statement, boxes in ((f"session insert {name} fw1", ["fw1"]), (f"session insert {name} fw2", ["fw2", "fw1"]), (f"session remove {name} fw2 fw1", [])):
+            before = {box: self.seen(box) for box in boxes}
+            request = Request(self.lab, self.lab.agent_of("client"), statement)
+            while request.is_alive():
+                download.take(1 << 16)
+            request.result()
+            self.assertEqual(self.chain(name), ["client", *boxes, "server"])
+            download.take(2 * MEGABYTE)
+            for box in boxes:
+                self.assertGreater(self.seen(box), before[box] + 20, f"{statement}: {box} sees nothing of it")
+        self.assertEqual(download.whole(), served_digest(self.lab))
+
+    def test_older_than_the_policy(self):
+        """A download that began without a policy: curl and nginx notice nothing of the boxes."""
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                download = Download(self, version)
+                self.assertIsNone(self.known(download.name))
+                self.box_comes_and_goes(download)
+        self.lab.nothing_left()
+
+    def test_older_than_the_attachments(self):
+        """No program was on the interfaces when it began."""
+        ends = [self.lab.nodes[name] for name in ("client", "server")]
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                for node in ends:
+                    self.lab.ask(self.lab.agent_of(node.name), "detach eth0")
+                download = Download(self, version)
+                download.take(2 * MEGABYTE)
+                for node in ends:
+                    self.lab.ask(self.lab.agent_of(node.name), attach_statement(node, self.mode))
+                self.box_comes_and_goes(download)
+        self.lab.nothing_left()
+
+    def old_pair(self, version=4):
+        """A connection without a policy, and its name."""
+        pair = self.pair(self.listen(81, version))
+        pair.ping()
+        return pair, f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
+
+    def while_it_moves(self, pair, statement):
+        """The answer to a statement, while bytes go both ways."""
+        request = Request(self.lab, self.lab.agent_of("client"), statement)
+        while request.is_alive():
+            pair.ping()
+        return request.result()
+
+    def test_adopt(self):
+        """It is known then, with an empty chain, and may be asked for again."""
+        pair, name = self.old_pair()
+        with self.lab.monitor(self.lab.agent_of("client")) as monitor:
+            answer = self.while_it_moves(pair, f"session adopt {name}")
+            monitor.wait_for("adopted", id=answer["id"], host="client")
+        self.assertEqual(self.known(name)["state"], "established")
+        self.assertEqual(self.ask(f"session adopt {name}"), answer)
+        self.assertEqual(self.ask(f"session adopt {answer['id']}"), answer)
+        self.ask(f"session insert {name} fw1")
+        self.assertEqual(self.chain(name), ["client", "fw1", "server"])
+        pair.ping()
+        pair.close()
+        self.lab.nothing_left()
+
+    def test_idle(self):
+        """Nothing is sent at all, from its beginning to the box."""
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                pair, name = self.old_pair(version)
+                self.ask(f"session insert {name} fw1")
+                self.assertEqual(self.chain(name), ["client", "fw1", "server"])
+                pair.ping()
+                pair.close()
+        self.lab.nothing_left()
+
+    def test_full_rate_both_ways(self):
+        """Adopted and given a box at full rate, in which nothing is ever at rest."""
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                pair, name = self.old_pair(version)
+                requests = []
+
+                def each(requests=requests, name=name):
+                    if not requests:
+                        requests.append(Request(self.lab, self.lab.agent_of("client"), f"session insert {name} fw1"))
+
+                peers.pump([peers.Flow(pair.client, pair.server, 60 * MEGABYTE), peers.Flow(pair.server, pair.client, 60 * MEGABYTE)], each=each)
+                pair.ping()
+                requests[0].result()
+                self.assertEqual(self.chain(name), ["client", "fw1", "server"])
+                pair.close()
+        self.lab.nothing_left()
+
+    def test_refusals(self):
+        pair, name = self.old_pair()
+        src, dst = name.split()
+        self.refused(f"session adopt {dst} {src}", "unknown_session", "first end")
+        self.refused(f"session adopt {dst} {src}", "not_adopted", "other end opened", agent=self.lab.agent_of("server"))
+        self.refused("session adopt 10.0.1.2:1 10.0.2.2:2", "unknown_session", "no such connection")
+        self.refused("session adopt abcd", "unknown_session")
+        self.refused("session adopt", "syntax")
+        pair.ping()
+        pair.close()
+        self.lab.nothing_left()
+
+    def test_other_end_has_no_agent(self):
+        """Refused at once; the session goes on, and the leg goes with it."""
+        listener = peers.listen(self.lab.netns("plain"), PLAIN.ip4, 81)
+        self.addCleanup(listener.close)
+        pair = self.pair(listener)
+        pair.ping()
+        name = f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
+        with self.assertRaises(Refused) as caught:
+            self.while_it_moves(pair, f"session insert {name} fw1")
+        self.assertEqual(caught.exception.code, "not_reconfigured")
+        self.assertIn("no agent", caught.exception.message)
+        pair.ping()
+        pair.close()
+        self.lab.nothing_left()
+
+    def test_agents_die(self):
+        """kill -9 of either end's agent between adoption and insertion."""
+        for victim in ("client", "server"):
+            with self.subTest(victim=victim):
+                pair, name = self.old_pair()
+                self.while_it_moves(pair, f"session adopt {name}")
+                self.lab.restart_agent(self.lab.kill_agent(victim))
+                self.while_it_moves(pair, f"session insert {name} fw1")
+                self.assertEqual(self.chain(name), ["client", "fw1", "server"])
+                pair.ping()
+                pair.close()
+                self.lab.nothing_left()
+
+
+class LateAtPort(Changing):
+    """The server's host hangs on a port: its stack cannot be asked, its packets are watched."""
+
+    boxes = 1
+    policies = ()
+    agentless = ("server",)
+    extra = ("agent edge node r", attach_line(Node("server", 2), "port"))
+
+    def test_insert(self):
+        for version in (4, 6):
+            with self.subTest(ip=version):
+                pair = self.pair(self.listen(81, version))
+                stream = Stream(pair)
+                name = f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
+                self.refused(f"session adopt {name.split()[1]} {name.split()[0]}", "not_adopted", "stack", agent="edge")
+                self.ask(f"session insert {name} fw1")
+                stream.moves()
+                self.assertEqual(self.chain(name), ["client", "fw1", "server"])
+                self.ask(f"session remove {name} fw1")
+                stream.finish()
+                pair.close()
+        self.lab.no_legs("client", "fw1", "edge")
