@@ -70,8 +70,7 @@ class Late(Changing):
         for statement, boxes in ((f"session insert {name} fw1", ["fw1"]), (f"session insert {name} fw2", ["fw2", "fw1"]), (f"session remove {name} fw2 fw1", [])):
             before = {box: self.seen(box) for box in boxes}
             request = Request(self.lab, self.lab.agent_of("client"), statement)
-            while request.is_alive():
-                download.take(1 << 16)
+            download.take(2 * MEGABYTE)
             request.result()
             self.assertEqual(self.chain(name), ["client", *boxes, "server"])
             download.take(2 * MEGABYTE)

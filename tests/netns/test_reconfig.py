@@ -20,10 +20,12 @@ from topology import Refused
 
 STRICT = """
 counter invalid {}
+counter resets {}
 counter seen {}
 chain f {
     type filter hook forward priority 0; policy drop;
     meta l4proto tcp counter name seen
+    ct state invalid tcp flags & rst == rst counter name resets drop
     ct state invalid counter name invalid drop
     ct state new tcp flags & (fin|syn|rst|ack) == syn accept
     ct state established,related accept
@@ -62,6 +64,7 @@ class Request(threading.Thread):
 
 class Changing(OnStar):
     boxes = 3
+    resets = False  # are there any that the boxes' conntrack may call INVALID?
     policies = ("via fw1 filter tcp dst portrange 80-81",)
 
     @classmethod
@@ -75,6 +78,8 @@ class Changing(OnStar):
     def tearDown(self):
         for box in self.lab.boxes:
             self.assertEqual(self.lab.nft_counter(box, "invalid"), 0, box)
+            if not self.resets:
+                self.assertEqual(self.lab.nft_counter(box, "resets"), 0, box)
 
     def seen(self, box):
         return self.lab.nft_counter(box, "seen")
