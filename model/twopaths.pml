@@ -22,7 +22,8 @@
  *   is an error. BOX_SIDE 0 or 1: it stands at L's or R's end of its path.
  * Simplifying assumptions
  *   At most N segments in flight, equal ones are one; sending waits when full.
- *   Control messages (CUT, DONE) are repeated until they come: they come at last.
+ *   Control messages (CUT, DONE) are repeated until they come: they come at last; so do
+ *   the ACKs that show windows to the new box before the cuts.
  *   The anchors are the hosts' own agents. No SACK, timestamps, URG, RST: these
  *   are tested on core/twopath.c exhaustively. Windows are not rescaled.
  *   With LTL a host sends again only when nothing is in flight and no answer due.
@@ -89,7 +90,7 @@ byte seq_end[2];	 /* highest end delivered to our host */
 byte told[4];		 /* last acknowledgement sent, by path * 2 + anchor */
 byte edge_new[2];	 /* highest edge sent on the new path */
 bit owes_old[2];
-byte window[2];		 /* shown to the new box before the cut, for stream [e] */
+byte window[2];		 /* largest shown to the new box before R's cut, for stream [e] */
 
 /* hosts; positions in the stream: 0 is the first byte */
 byte nxt[2], una[2], may[2]; /* sent up to, acknowledged up to, right edge granted */
@@ -163,8 +164,8 @@ inline emit(e)
 		pw = MOD(pw - peer[e] + BASE(1 - e))
 	:: p == NEW && mode[e] < TWO ->
 		q2 = MOD(q2 - cut[e] + BASE(e));
-		pw = MOD(BASE(1 - e) + pw - pa);
-		pa = BASE(1 - e)
+		pa = BASE(1 - e);
+		pw = pa
 	:: p == OLD && e == 1 ->
 		q2 = MOD(q2 + D1);
 		pa = MOD(pa - D0);
@@ -202,8 +203,10 @@ inline route_ack(e)
 #else
 	want[OLD] = want[OLD] || news || (SPAN == 0 && (mode[e] < TWO || AFTER(peer[e], a)));
 #endif
-	want[NEW] = want[NEW] || AFTER(w, edge_new[e]) ||
+	want[NEW] = want[NEW] || (mode[e] >= TWO && AFTER(w, edge_new[e])) ||
 		    (mode[e] >= TWO && AFTER(a, peer[e]) && (SPAN == 0 || AFTER(a, told[NEW * 2 + e])));
+	/* nothing is missing below the peer's cut: who still asks may wait for a window that was lost */
+	want[NEW] = want[NEW] || (mode[e] >= TWO && a == peer[e] && owes_old[e] && AFTER(w, peer[e]));
 #ifndef DUPLICATES_DROPPED
 	want[NEW] = want[NEW] || (SPAN == 0 && !want[OLD]);
 #endif
@@ -500,11 +503,12 @@ end:	do
 
 /* ---- anchors: opening, cuts, DONE ---- */
 #define WINDOW_OF(e) (shown[e] - wup[e])
+#define SHOWS_MORE   (WINDOW_OF(1) > window[0] || WINDOW_OF(0) > window[1])
 #ifdef WINDOW_UNSEEN /* hole 19 */
-#define BOX_KNOWS true
+#define BOX_KNOWS(e) true
 #else
-/* no byte that the host may send now is beyond what the new box was shown */
-#define BOX_KNOWS (!AFTER(edge[0], OWN(0) + nxt[0] + window[0]))
+/* no byte that host e may send now is beyond what the new box was shown */
+#define BOX_KNOWS(e) (!AFTER(edge[e], OWN(e) + nxt[e] + window[e]))
 #endif
 #define ALL_SENT(e) (!AFTER(cut[e], acked[e]))
 #define ALL_TAKEN(e) (!AFTER(peer[e], PEER(e) + wup[e]))
@@ -517,11 +521,17 @@ end:	do
 proctype anchors()
 {
 end:	do
-	/* opening ACK, third ACK: the windows of the moment */
-	:: d_step { mode[0] == ONE && (window[0] != WINDOW_OF(1) || window[1] != WINDOW_OF(0)) ->
-		window[0] = WINDOW_OF(1);
-		window[1] = WINDOW_OF(0) }
-	:: d_step { mode[0] == ONE && BOX_KNOWS ->
+	/* opening ACK, third ACK, again when more can be shown: the windows of the moment */
+	:: d_step { mode[1] == ONE && SHOWS_MORE ->
+		window[0] = (WINDOW_OF(1) > window[0] -> WINDOW_OF(1) : window[0]);
+		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]);
+		if
+		:: mode[0] == CUTTING ->
+			box_edge[2] = MAX(MOD(BASE(0) + window[0]), box_edge[2]);
+			box_edge[3] = MAX(MOD(BASE(1) + window[1]), box_edge[3])
+		:: else
+		fi }
+	:: d_step { mode[0] == ONE && BOX_KNOWS(0) ->
 		mode[0] = CUTTING;
 		cut[0] = NUM(0, nxt[0]);
 		told[0] = MOD(PEER(0) + wup[0]);
@@ -529,32 +539,22 @@ end:	do
 		box_end[2] = BASE(0);
 		box_end[3] = BASE(1);
 		box_edge[2] = MOD(BASE(0) + window[0]);
-		box_edge[3] = MOD(BASE(1) + window[1]);
-		window[0] = 0;
-		window[1] = 0 }
-	/* CUT by the new path: the box sees the window in its header */
-	:: d_step { mode[0] >= CUTTING && mode[1] == ONE ->
+		box_edge[3] = MOD(BASE(1) + window[1]) }
+	/* CUT; of the new path's window nothing is told by it */
+	:: d_step { mode[0] >= CUTTING && mode[1] == ONE && BOX_KNOWS(1) ->
 		mode[1] = TWO;
 		cut[1] = NUM(1, nxt[1]);
 		peer[1] = MOD(cut[0] + D0);
 		told[1] = MOD(PEER(1) + wup[1]);
 		told[3] = peer[1];
-		edge_new[1] = MOD(PEER(1) + shown[1]);
-#ifndef WINDOW_UNSEEN
-		box_edge[3] = MAX(MOD(BASE(1) + WINDOW_OF(0)), box_edge[3]);
-#endif
-		edge_new[0] = MOD(PEER(0) + shown[0]) }
+		edge_new[1] = peer[1];
+		window[0] = 0;
+		window[1] = 0 }
 	:: d_step { mode[0] == CUTTING && mode[1] >= TWO ->
 		mode[0] = TWO;
 		peer[0] = MOD(cut[1] + D1);
 		told[2] = peer[0];
-		edge_new[1] = MOD(PEER(1) + shown[1]);
-#ifndef WINDOW_UNSEEN
-		pw = MAX(edge_new[1], peer[1]);
-		pw = MOD(pw - peer[1] + BASE(0));
-		box_edge[2] = MAX(pw, box_edge[2])
-#endif
-		}
+		edge_new[0] = peer[0] }
 	/* DONE, and the other's */
 	:: d_step { mode[0] == TWO && !said[0] && ALL_SENT(0) && ALL_TAKEN(0) -> said[0] = 1 }
 	:: d_step { mode[1] == TWO && !said[1] && ALL_SENT(1) && ALL_TAKEN(1) -> said[1] = 1 }
