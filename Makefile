@@ -3,10 +3,10 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: help deps build demo check bench lint format fuzz soak soak-sim explore explore-full mutants install clean
+.PHONY: help deps build demo check bench lint format fuzz soak soak-sim explore explore-full mutants holes model model-full install clean
 
 help:
-	@echo 'make build | demo | check | bench | lint | format | fuzz | soak | soak-sim | explore | explore-full | mutants | install | deps | clean'
+	@echo 'make build | demo | check | bench | lint | format | fuzz | soak | soak-sim | explore | explore-full | mutants | holes | model | model-full | install | deps | clean'
 
 deps:
 	scripts/install-deps
@@ -55,6 +55,10 @@ explore-full: build
 # Seeded bugs, each of which must be found: MUTANTS to choose.
 mutants:
 	tests/explore/mutants $(MUTANTS)
+
+# docs/holes.md anew, from what the explorer finds in the code with the holes of the protocol opened again.
+holes:
+	tests/explore/holes
 
 # Spin over the models of the protocol: small configurations, and all of them.
 model:
