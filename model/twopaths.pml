@@ -205,8 +205,10 @@ inline route_ack(e)
 #endif
 	want[NEW] = want[NEW] || (mode[e] >= TWO && AFTER(w, edge_new[e])) ||
 		    (mode[e] >= TWO && AFTER(a, peer[e]) && (SPAN == 0 || AFTER(a, told[NEW * 2 + e])));
+#ifndef LOWERED_LEFT
 	/* nothing is missing below the peer's cut: who still asks may wait for a window that was lost */
 	want[NEW] = want[NEW] || (mode[e] >= TWO && a == peer[e] && owes_old[e] && AFTER(w, peer[e]));
+#endif
 #ifndef DUPLICATES_DROPPED
 	want[NEW] = want[NEW] || (SPAN == 0 && !want[OLD]);
 #endif
