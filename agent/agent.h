@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "agent/phases.h"
 #include "agent/system.h"
 #include "conf/config.h"
 #include "datapath/datapath.h"
@@ -64,6 +65,9 @@ struct dysco_waiting {
 	void *client;
 	uint32_t job, target;	/* job.h; 0: no job */
 	uint32_t attempt, slot; /* the left anchor's old leg */
+	bool box;		/* a box has asked its neighbour, which is the anchor */
+	struct dysco_session_id id;
+	struct dysco_tuple session;
 	uint64_t nonce, asked_ns;
 	bool late;	    /* the other end has to adopt it, too */
 	uint64_t done_ns;   /* the new path is the path; what is left is to release the old one */
@@ -81,6 +85,7 @@ struct dysco_agent {
 	struct dysco_agent_hooks hooks;
 	const char *pin;
 	uint64_t started_ns;
+	uint64_t changes;				      /* configurations put in force */
 	struct dysco_policy_count counts[DYSCO_POLICIES_MAX]; /* same index as policies */
 	struct dysco_attached attached[DYSCO_ATTACHMENTS_MAX];
 	struct dysco_trace *traces[DYSCO_TRACES_MAX];
@@ -90,6 +95,7 @@ struct dysco_agent {
 	uint32_t last_job; /* id */
 	struct dysco_adoption *adoptions;
 	struct dysco_fault *fault;
+	struct dysco_phases phases;
 	struct dysco_held *held[DYSCO_HELD_MAX];
 	uint32_t n_held;
 	struct dysco_input last_input; /* the packet being worked on, for events; data NULL: none */
@@ -151,6 +157,8 @@ void dysco_agent_perform(struct dysco_agent *agent, const struct dysco_punt *pun
 
 /* ---- events.c ---- */
 void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *action);
+/* An attempt has entered a phase, or is over. */
+void dysco_phase_event(const struct dysco_agent *agent, const struct dysco_sight *sight);
 
 /* ---- dispatch.c ---- */
 enum dysco_answer_kind {
@@ -180,6 +188,13 @@ const char *dysco_nack_text(unsigned int reason);
 /* session cancel; the request's client is told of its end as always. */
 json_t *dysco_session_cancel(struct dysco_agent *agent, const struct dysco_words *words,
 			     struct dysco_conf_error *error);
+/*
+ * The core was asked, for a box, for an attempt at this leg, and gave its index: the client
+ * waits for its end. -1 with *error: refused, which is index DYSCO_NO_ATTEMPT. Carries out the
+ * actions.
+ */
+int dysco_reconfig_wait(struct dysco_agent *agent, void *client, uint32_t index, uint32_t slot,
+			struct dysco_conf_error *error);
 /* DYSCO_EVENT_RECONFIGURED or DYSCO_EVENT_RECONFIG_FAILED. */
 void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *action);
 /* After anything the core did: answers those whose attempts are over. */
@@ -210,6 +225,18 @@ bool dysco_fault_set(struct dysco_agent *agent, const char *text);
 /* Between the core and what it wants to be done, and after that. */
 void dysco_fault_at(struct dysco_agent *agent, bool after);
 void dysco_fault_stop(struct dysco_agent *agent);
+
+/* ---- box.c: what the program of a box on this machine asks for ---- */
+/* Does this line ask for what any box may ask for, and nothing else (docs/socket.md)? */
+bool dysco_box_may_ask(const char *line, size_t bytes);
+/* session insert, remove, replace with `self`? */
+bool dysco_box_is_change(const struct dysco_words *words);
+/* Makes one of them; 0: the answer comes LATER. */
+int dysco_box_change(struct dysco_agent *agent, void *client, const struct dysco_words *words,
+		     struct dysco_conf_error *error);
+/* session freeze, thaw. */
+int dysco_box_freeze(struct dysco_agent *agent, const struct dysco_words *words,
+		     struct dysco_conf_error *error);
 
 /* ---- hold.c ---- */
 /* After the core has seen this packet, before anything else: keeps it if it came too early. */

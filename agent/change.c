@@ -224,6 +224,7 @@ int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, b
 	}
 	move_counts(agent, config);
 	agent->config = config;
+	agent->changes++;
 	dysco_core_setup_changed(&agent->core, &config->setup);
 	detach_old(agent, old);
 	reserve_ports(agent, old);
@@ -433,6 +434,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 	agent->core.settles = true;
 	agent->core.knows_late = true;
 	dysco_late_resume(agent);
+	agent->phases.moves = agent->core.attempt_moves - 1; /* attempts of the agent before */
 	agent->dp.ops->heartbeat(&agent->dp, agent->started_ns);
 	if (dysco_agent_change(agent, next, true, error) < 0) {
 		dysco_config_free(next);
@@ -452,6 +454,7 @@ void dysco_agent_stop(struct dysco_agent *agent)
 	dysco_late_stop(agent);
 	dysco_fault_stop(agent);
 	dysco_hold_stop(agent);
+	dysco_phases_free(&agent->phases);
 	dysco_config_free(agent->config);
 	dysco_config_free(agent->base);
 	dysco_journal_free(agent->journal);

@@ -9,6 +9,7 @@
 #include "agent/control.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct client {
 	struct dysco_watch watch; /* first; fd -1: closed */
 	struct dysco_control *control;
 	enum client_state state;
+	bool box; /* neither root nor who runs the agent: asks what a box may ask */
 	uint64_t deadline_ns;
 	size_t in_bytes;
 	char *out;
@@ -176,6 +178,11 @@ static void request(struct client *c, size_t bytes)
 {
 	json_t *answer;
 
+	if (c->box && !dysco_box_may_ask(c->in, bytes)) {
+		answer_error(c, "permission",
+			     "only root may ask for that; others for what concerns their own box");
+		return;
+	}
 	/* before the request: its answer may come while it is made */
 	set_state(c, WAITING);
 	switch (dysco_agent_request(c->control->agent, c, c->in, bytes, &answer)) {
@@ -272,6 +279,15 @@ static void refuse(int fd)
 	close(fd);
 }
 
+static bool is_box(int fd)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t bytes = sizeof(peer);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes);
+	return peer.uid != 0 && peer.uid != geteuid();
+}
+
 static void accept_client(struct dysco_watch *watch, uint32_t events)
 {
 	struct dysco_control *control = watch->context;
@@ -288,6 +304,7 @@ static void accept_client(struct dysco_watch *watch, uint32_t events)
 	}
 	c->watch = (struct dysco_watch){fd, client_ready, c};
 	c->control = control;
+	c->box = is_box(fd);
 	c->in_bytes = 0;
 	set_state(c, READING);
 	if (dysco_loop_add(control->loop, &c->watch, EPOLLIN) != 0) {
@@ -350,6 +367,23 @@ struct dysco_control *dysco_control_open(struct dysco_loop *loop, struct dysco_a
 	}
 	dysco_loop_add(loop, &control->watch, EPOLLIN);
 	return control;
+}
+
+int dysco_control_group(const struct dysco_control *control, const char *group,
+			struct dysco_conf_error *error)
+{
+	const struct group *found = group[0] ? getgrnam(group) : NULL;
+	gid_t gid = found ? found->gr_gid : getegid();
+
+	if (group[0] && !found) {
+		return dysco_conf_fail(error, "bad_value", "groupadd --system NAME",
+				       "socket: there is no group '%s'", group);
+	}
+	if (lchown(control->path, (uid_t)-1, gid) != 0) {
+		return dysco_conf_fail(error, "internal", NULL, "socket %s: %s", control->path,
+				       strerror(errno));
+	}
+	return 0;
 }
 
 void dysco_control_close(struct dysco_control *control)

@@ -15,9 +15,17 @@
 
 struct dysco_control;
 
-/* Listens at path, mode 0660. NULL with *error. */
+/*
+ * Listens at path, mode 0660, for root and for who runs the agent. NULL with *error.
+ */
 struct dysco_control *dysco_control_open(struct dysco_loop *loop, struct dysco_agent *agent,
 					 const char *path, struct dysco_conf_error *error);
+/*
+ * Members of this group, empty: nobody else, may ask too, but only what a box may ask
+ * (docs/socket.md). -1 with *error: there is no such group.
+ */
+int dysco_control_group(const struct dysco_control *control, const char *group,
+			struct dysco_conf_error *error);
 void dysco_control_close(struct dysco_control *control);
 /* Drops clients whose time is over; a few times a second. */
 void dysco_control_tick(struct dysco_control *control, uint64_t now_ns);

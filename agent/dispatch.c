@@ -3,10 +3,12 @@
  * One request line: what it asks, and the answer (agent.h, docs/socket.md).
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/job.h"
 #include "agent/log.h"
+#include "agent/metrics.h"
 
 json_t *dysco_error_json(const struct dysco_conf_error *error)
 {
@@ -38,6 +40,19 @@ static json_t *do_status(struct request *r)
 static json_t *do_stats(struct request *r)
 {
 	return dysco_show_stats(r->agent);
+}
+
+static json_t *do_metrics(struct request *r)
+{
+	size_t bytes = 0;
+	char *text = dysco_metrics_text(r->agent, &bytes);
+	json_t *answer = text ? json_pack("{s:s%}", "metrics", text, bytes) : NULL;
+
+	free(text);
+	if (!answer) {
+		dysco_conf_fail(&r->error, "internal", NULL, "no memory for the metrics");
+	}
+	return answer;
 }
 
 static json_t *do_version(struct request *r)
@@ -165,9 +180,16 @@ static json_t *do_session_adopt(struct request *r)
 
 static json_t *do_session_change(struct request *r)
 {
-	struct dysco_order *order = dysco_order_parse(r->agent, &r->words, &r->error);
+	struct dysco_order *order;
 	json_t *answer;
 	bool later = false;
+
+	if (dysco_box_is_change(&r->words)) {
+		later = dysco_box_change(r->agent, r->client, &r->words, &r->error) == 0;
+		r->kind = later ? DYSCO_ANSWER_LATER : DYSCO_ANSWER_NOW;
+		return NULL;
+	}
+	order = dysco_order_parse(r->agent, &r->words, &r->error);
 
 	if (!order) {
 		return NULL;
@@ -246,6 +268,11 @@ static json_t *do_session_cancel(struct request *r)
 	return dysco_session_cancel(r->agent, &r->words, &r->error);
 }
 
+static json_t *do_session_freeze(struct request *r)
+{
+	return dysco_box_freeze(r->agent, &r->words, &r->error) == 0 ? json_object() : NULL;
+}
+
 /* count: the words it takes at least and at most. */
 struct question {
 	const char *word, *verb;
@@ -256,6 +283,7 @@ struct question {
 static const struct question questions[] = {
     {"status", NULL, 1, 1, do_status},
     {"stats", NULL, 1, 1, do_stats},
+    {"metrics", NULL, 1, 1, do_metrics},
     {"version", NULL, 1, 1, do_version},
     {"monitor", NULL, 1, 1, do_monitor},
     {"box", "list", 2, 2, do_boxes},
@@ -278,6 +306,8 @@ static const struct question questions[] = {
     {"job", "pause", 3, 3, do_job},
     {"job", "resume", 3, 3, do_job},
     {"job", "abort", 3, 3, do_job},
+    {"session", "freeze", 3, DYSCO_WORDS_MAX, do_session_freeze},
+    {"session", "thaw", 3, 6, do_session_freeze},
 };
 
 static const struct question *find_question(const struct dysco_words *words)

@@ -68,17 +68,26 @@ static json_t *reason_json(const struct dysco_action *action)
 						   : json_string(dysco_reason_name(action->reason));
 }
 
-static json_t *event_json(const struct dysco_agent *agent, const struct dysco_action *action)
+/* What every event has; the rest is null yet. */
+static json_t *new_event(const char *name)
 {
 	uint64_t now_ns = dysco_now_ns();
 	json_t *o = json_object();
 
 	json_object_set_new(o, "time", dysco_json_time(now_ns, now_ns));
-	json_object_set_new(o, "event", json_string(event_name(action->event)));
+	json_object_set_new(o, "event", json_string(name));
 	json_object_set_new(o, "id", json_null());
 	json_object_set_new(o, "session", json_null());
 	json_object_set_new(o, "host", json_null());
 	json_object_set_new(o, "policy", json_null());
+	json_object_set_new(o, "reason", json_null());
+	return o;
+}
+
+static json_t *event_json(const struct dysco_agent *agent, const struct dysco_action *action)
+{
+	json_t *o = new_event(event_name(action->event));
+
 	if (action->slot != DYSCO_NO_SLOT) {
 		describe_leg(agent, action->slot, o);
 	} else if (agent->last_input.data) {
@@ -113,6 +122,12 @@ static void log_event(const struct dysco_action *action)
 	}
 }
 
+static bool is_reconfiguration(const struct dysco_action *action)
+{
+	return action->event == DYSCO_EVENT_RECONFIGURED ||
+	       action->event == DYSCO_EVENT_RECONFIG_FAILED;
+}
+
 static void count_reconfiguration(struct dysco_agent *agent, const struct dysco_action *action)
 {
 	uint64_t *counters = agent->core.stats.counters;
@@ -120,14 +135,34 @@ static void count_reconfiguration(struct dysco_agent *agent, const struct dysco_
 	if (action->event == DYSCO_EVENT_RECONFIGURED) {
 		counters[DYSCO_COUNTER_RECONFIGURED]++;
 		dysco_reconfig_ended(agent, action);
-	} else if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
+	} else {
 		counters[DYSCO_COUNTER_RECONFIG_FAILED]++;
 		dysco_reconfig_ended(agent, action);
 	}
 }
 
+void dysco_phase_event(const struct dysco_agent *agent, const struct dysco_sight *sight)
+{
+	const struct dysco_host *host = dysco_setup_host(&agent->config->setup, sight->host);
+	json_t *event;
+
+	dysco_log(DYSCO_LOG_DEBUG, "attempt %016llx: %s", (unsigned long long)sight->nonce,
+		  sight->over ? "over" : dysco_attempt_state_name(sight->state));
+	if (!agent->hooks.listening(agent->hooks.context)) {
+		return;
+	}
+	event = new_event("reconfig_phase");
+	json_object_set_new(event, "id", dysco_json_id(&sight->id));
+	json_object_set_new(event, "session", dysco_json_tuple(&sight->session));
+	json_object_set_new(event, "host", host ? json_string(host->name) : json_null());
+	json_object_set_new(event, "attempt", dysco_phases_json(sight, dysco_now_ns()));
+	agent->hooks.event(agent->hooks.context, event);
+	json_decref(event);
+}
+
 void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *action)
 {
+	const struct dysco_sight *sight = NULL;
 	json_t *event;
 
 	if (action->event == DYSCO_EVENT_TRACE) {
@@ -137,12 +172,19 @@ void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *act
 	if (action->event == DYSCO_EVENT_ADOPTED) {
 		dysco_late_adopted(agent, action->slot);
 	}
-	count_reconfiguration(agent, action);
+	if (is_reconfiguration(action)) {
+		sight = dysco_phases_outcome(agent, action);
+		count_reconfiguration(agent, action);
+	}
 	log_event(action);
 	if (!event_name(action->event) || !agent->hooks.listening(agent->hooks.context)) {
 		return;
 	}
 	event = event_json(agent, action);
+	if (is_reconfiguration(action)) {
+		json_object_set_new(event, "attempt",
+				    sight ? dysco_phases_json(sight, dysco_now_ns()) : json_null());
+	}
 	agent->hooks.event(agent->hooks.context, event);
 	json_decref(event);
 }

@@ -40,6 +40,7 @@ static void inject(struct dysco_agent *agent, const struct dysco_action *action,
 /* punt NULL: the actions answer no packet. */
 void dysco_agent_perform(struct dysco_agent *agent, const struct dysco_punt *punt)
 {
+	dysco_phases_look(agent);
 	dysco_fault_at(agent, false);
 	for (uint32_t i = 0; i < agent->actions.count; i++) {
 		const struct dysco_action *action = &agent->actions.list[i];
@@ -51,6 +52,7 @@ void dysco_agent_perform(struct dysco_agent *agent, const struct dysco_punt *pun
 		}
 	}
 	dysco_fault_at(agent, true);
+	dysco_phases_settle(agent);
 }
 
 /* The policy of a session's first SYN; control packets and what arrives have none. */

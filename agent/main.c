@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "agent/http.h"
 #include "agent/log.h"
 #include "agent/state.h"
 
@@ -44,6 +45,7 @@ struct daemon {
 	struct dysco_state state;
 	struct dysco_loop loop;
 	struct dysco_control *control;
+	struct dysco_http *http;
 	struct dysco_watch signals, timer, datapath;
 };
 
@@ -223,6 +225,35 @@ static void notify(const char *text)
 	}
 }
 
+static bool listens_alike(const struct dysco_listen *a, const struct dysco_listen *b)
+{
+	return a->on == b->on && dysco_addr_equal(&a->addr, &b->addr) && a->port_be == b->port_be &&
+	       strcmp(a->path, b->path) == 0;
+}
+
+/* In force as a whole, or not at all. */
+static int take_config(struct daemon *d, struct dysco_config *base, struct dysco_conf_error *error)
+{
+	bool moves = !listens_alike(&base->metrics, &d->agent.config->metrics);
+	struct dysco_http *http = NULL;
+	struct dysco_conf_error ignored;
+
+	if (dysco_control_group(d->control, base->socket_group, error) != 0) {
+		return -1;
+	}
+	if ((moves && dysco_http_open(&http, &d->loop, &d->agent, &base->metrics, error) != 0) ||
+	    dysco_agent_reload(&d->agent, base, error) != 0) {
+		dysco_http_close(http);
+		dysco_control_group(d->control, d->agent.config->socket_group, &ignored);
+		return -1;
+	}
+	if (moves) {
+		dysco_http_close(d->http);
+		d->http = http;
+	}
+	return 0;
+}
+
 static void reload(struct daemon *d)
 {
 	struct dysco_config *base = load_config(&d->options, d->agent.ids);
@@ -230,7 +261,7 @@ static void reload(struct daemon *d)
 
 	if (!base) {
 		dysco_log(DYSCO_LOG_ERROR, "the configuration in force stays");
-	} else if (dysco_agent_reload(&d->agent, base, &error) != 0) {
+	} else if (take_config(d, base, &error) != 0) {
 		fail(&error);
 		dysco_log(DYSCO_LOG_ERROR, "the configuration in force stays");
 		dysco_config_free(base);
@@ -274,6 +305,7 @@ static void timer_ready(struct dysco_watch *watch, uint32_t events)
 	}
 	dysco_agent_tick(&d->agent, now_ns);
 	dysco_control_tick(d->control, now_ns);
+	dysco_http_tick(d->http);
 	store_if_changed(d);
 }
 
@@ -453,7 +485,8 @@ static int start(struct daemon *d)
 		return -1;
 	}
 	d->control = dysco_control_open(&d->loop, &d->agent, d->options.socket, &error);
-	if (!d->control) {
+	if (!d->control || dysco_control_group(d->control, config->socket_group, &error) != 0 ||
+	    dysco_http_open(&d->http, &d->loop, &d->agent, &config->metrics, &error) != 0) {
 		dysco_config_free(config);
 		return fail(&error);
 	}
@@ -480,6 +513,7 @@ static int serve(struct daemon *d)
 		notify("STOPPING=1");
 		store_if_changed(d);
 	}
+	dysco_http_close(d->http);
 	dysco_control_close(d->control);
 	return result;
 }

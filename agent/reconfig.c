@@ -61,16 +61,14 @@ static enum dysco_nack refused(const struct dysco_actions *actions)
 
 static json_t *success(const struct dysco_agent *agent, const struct dysco_waiting *w)
 {
-	uint32_t slot = w->done_slot;
-	const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
-	struct dysco_passage passage = {.left = agent->core.table->legs[slot].partner,
-					.right = slot};
+	struct dysco_passage passage = {.left = agent->core.table->legs[w->done_slot].partner,
+					.right = w->done_slot};
 	json_t *o = json_object();
 
-	json_object_set_new(o, "id", dysco_json_id(&cold->id));
-	json_object_set_new(o, "session", dysco_json_tuple(&cold->session));
+	json_object_set_new(o, "id", dysco_json_id(&w->id));
+	json_object_set_new(o, "session", dysco_json_tuple(&w->session));
 	json_object_set_new(o, "took_us", json_real((double)(w->done_ns - w->asked_ns) / 1000.0));
-	json_object_set_new(o, "chain", dysco_show_chain(agent, &passage));
+	json_object_set_new(o, "chain", w->box ? json_null() : dysco_show_chain(agent, &passage));
 	return o;
 }
 
@@ -112,15 +110,13 @@ static void answer(struct dysco_agent *agent, struct dysco_waiting *w, enum dysc
 	}
 }
 
-enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dysco_waiting *who,
-				     uint32_t slot, const struct dysco_address_list *path)
+/* The core gave this index, and the agent's actions, which are carried out. */
+static enum dysco_nack wait_for(struct dysco_agent *agent, const struct dysco_waiting *who,
+				uint32_t index, uint32_t slot)
 {
-	uint64_t now_ns = dysco_now_ns();
-	bool late = dysco_core_only_watches(&agent->core, slot);
-	uint8_t kind = late ? DYSCO_KIND_LATE : DYSCO_KIND_ORDINARY;
-	uint32_t index =
-	    dysco_core_reconfigure(&agent->core, now_ns, slot, kind, path, &agent->actions);
 	struct dysco_waiting *w = &agent->waiting[index % DYSCO_WAITING_MAX];
+	const struct dysco_attempt *a = &agent->core.table->attempts[index];
+	const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
 	enum dysco_nack reason =
 	    index == DYSCO_NO_ATTEMPT ? refused(&agent->actions) : DYSCO_NACK_NONE;
 
@@ -132,13 +128,42 @@ enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dys
 					    .job = who->job,
 					    .target = who->target,
 					    .attempt = index,
-					    .nonce = agent->core.table->attempts[index].nonce,
+					    .nonce = a->nonce,
 					    .slot = slot,
-					    .late = late,
-					    .asked_ns = now_ns};
+					    .late = a->kind == DYSCO_KIND_LATE,
+					    .box = a->role == DYSCO_PART_TRIGGER,
+					    .id = cold->id,
+					    .session = cold->session,
+					    .asked_ns = dysco_now_ns()};
 	}
 	dysco_agent_perform(agent, NULL);
 	return reason;
+}
+
+enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dysco_waiting *who,
+				     uint32_t slot, const struct dysco_address_list *path)
+{
+	bool late = dysco_core_only_watches(&agent->core, slot);
+	uint8_t kind = late ? DYSCO_KIND_LATE : DYSCO_KIND_ORDINARY;
+	uint32_t index =
+	    dysco_core_reconfigure(&agent->core, dysco_now_ns(), slot, kind, path, &agent->actions);
+
+	return wait_for(agent, who, index, slot);
+}
+
+static int not_reconfigured(struct dysco_conf_error *error, enum dysco_nack reason)
+{
+	return dysco_conf_fail(error, "not_reconfigured", NULL, "%s: %s", dysco_nack_name(reason),
+			       dysco_nack_text(reason));
+}
+
+int dysco_reconfig_wait(struct dysco_agent *agent, void *client, uint32_t index, uint32_t slot,
+			struct dysco_conf_error *error)
+{
+	struct dysco_waiting who = {.client = client};
+	enum dysco_nack reason = wait_for(agent, &who, index, slot);
+
+	return reason == DYSCO_NACK_NONE ? 0 : not_reconfigured(error, reason);
 }
 
 void dysco_reconfig_cancel(struct dysco_agent *agent, uint32_t job)
@@ -201,8 +226,7 @@ json_t *dysco_reconfig_one(struct dysco_agent *agent, void *client, struct dysco
 	}
 	reason = dysco_reconfig_begin(agent, &who, plan.slot, &plan.path);
 	if (reason != DYSCO_NACK_NONE) {
-		dysco_conf_fail(error, "not_reconfigured", NULL, "%s: %s", dysco_nack_name(reason),
-				dysco_nack_text(reason));
+		not_reconfigured(error, reason);
 		return NULL;
 	}
 	dysco_plan_taken(agent, &plan);
@@ -218,6 +242,9 @@ static bool is_end(const struct dysco_agent *agent, const struct dysco_waiting *
 {
 	const struct dysco_attempt *a = &agent->core.table->attempts[w->attempt];
 
+	if (w->box) { /* its record goes with the answer, its leg may have gone before */
+		return a->nonce != w->nonce;
+	}
 	if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
 		return action->slot == w->slot;
 	}

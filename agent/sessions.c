@@ -77,6 +77,31 @@ static void count_policy(const struct dysco_setup *setup, const struct dysco_leg
 	}
 }
 
+void dysco_take_census(const struct dysco_agent *agent, struct dysco_census *census)
+{
+	struct dysco_passage passage;
+
+	memset(census, 0, sizeof(*census));
+	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
+		enum dysco_leg_state state = dysco_leg_state(leg_at(agent, slot));
+
+		if (leg_at(agent, slot)->mode == DYSCO_MODE_FREE) {
+			continue;
+		}
+		census->legs[state]++;
+		if (dysco_passage_at(agent, slot, &passage)) {
+			uint32_t speaks = dysco_passage_main(&passage);
+
+			state = dysco_leg_state(leg_at(agent, speaks));
+			census->sessions[state]++;
+			if (leg_at(agent, slot)->mode != DYSCO_MODE_DEAD) {
+				count_policy(&agent->config->setup,
+					     &agent->core.table->cold[speaks], census->by_policy);
+			}
+		}
+	}
+}
+
 uint32_t dysco_count_sessions(const struct dysco_agent *agent, uint32_t *by_policy)
 {
 	struct dysco_passage passage;
@@ -214,6 +239,58 @@ uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_
 	if (n == 0) {
 		dysco_conf_fail(error, "unknown_session", "dysco session list",
 				"no such session passes here");
+	}
+	return n;
+}
+
+/* ---- as the program of a box names them ---- */
+
+static bool is_seen(const struct dysco_leg *leg, const struct wanted *wanted)
+{
+	struct dysco_tuple reverse = dysco_tuple_reverse(&leg->host_tuple);
+
+	return !wanted->prefix[0] && (dysco_tuple_equal(&leg->host_tuple, &wanted->tuple) ||
+				      dysco_tuple_equal(&reverse, &wanted->tuple));
+}
+
+static bool is_living_box(const struct dysco_agent *agent, const struct dysco_passage *passage)
+{
+	return passage->left != DYSCO_NO_SLOT && passage->right != DYSCO_NO_SLOT &&
+	       leg_at(agent, passage->left)->mode != DYSCO_MODE_DEAD &&
+	       leg_at(agent, passage->right)->mode != DYSCO_MODE_DEAD;
+}
+
+uint32_t dysco_find_boxes(const struct dysco_agent *agent, const struct dysco_words *words, int at,
+			  int end, struct dysco_passage *passages, struct dysco_conf_error *error)
+{
+	const struct dysco_session_id *first = NULL;
+	struct dysco_passage passage;
+	struct wanted wanted;
+	uint32_t n = 0;
+
+	if (parse_wanted(words, at, end, &wanted, error) != 0) {
+		return 0;
+	}
+	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
+		const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
+
+		if (!dysco_passage_at(agent, slot, &passage) || !is_living_box(agent, &passage) ||
+		    (!is_wanted(cold, &wanted) && !is_seen(leg_at(agent, slot), &wanted) &&
+		     !is_seen(leg_at(agent, passage.right), &wanted))) {
+			continue;
+		}
+		if (first && wanted.prefix[0] && memcmp(first, &cold->id, sizeof(*first)) != 0) {
+			fail_ambiguous(&wanted, error);
+			return 0;
+		}
+		first = &cold->id;
+		if (n < DYSCO_PASSAGES_MAX) {
+			passages[n++] = passage;
+		}
+	}
+	if (n == 0) {
+		dysco_conf_fail(error, "unknown_session", "dysco session list",
+				"no such session passes a box of this agent");
 	}
 	return n;
 }

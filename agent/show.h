@@ -15,7 +15,8 @@ json_t *dysco_json_id(const struct dysco_session_id *id);
 json_t *dysco_json_text(const char *text, size_t bytes);    /* NUL-padded field; null when empty */
 json_t *dysco_json_time(uint64_t now_ns, uint64_t then_ns); /* RFC 3339 */
 json_t *dysco_json_count(uint64_t count);
-json_t *dysco_json_nack(unsigned int reason); /* reconfig.c: name of an enum dysco_nack */
+const char *dysco_nack_name(unsigned int reason); /* reconfig.c: of an enum dysco_nack */
+json_t *dysco_json_nack(unsigned int reason);
 const char *dysco_state_name(enum dysco_leg_state state);
 const char *dysco_reason_name(unsigned int reason);
 
@@ -48,8 +49,20 @@ const struct dysco_host *dysco_passage_host(const struct dysco_agent *agent,
 uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_words *words,
 			    int at, int end, struct dysco_passage *passages,
 			    struct dysco_conf_error *error);
+/*
+ * The same, but only passages at boxes that live; SRC DST may also be the five-tuple that the
+ * box's program sees, on either side, in either direction.
+ */
+uint32_t dysco_find_boxes(const struct dysco_agent *agent, const struct dysco_words *words, int at,
+			  int end, struct dysco_passage *passages, struct dysco_conf_error *error);
 /* How many of the words from words[at] on name a session: 1 or 2. */
 int dysco_session_words(const struct dysco_words *words, int at);
+/* What is in the table, by enum dysco_leg_state; policies by their index. */
+struct dysco_census {
+	uint32_t legs[DYSCO_STATE_COUNT], sessions[DYSCO_STATE_COUNT];
+	uint32_t by_policy[DYSCO_POLICIES_MAX]; /* living ones, where the policy gave hops */
+};
+void dysco_take_census(const struct dysco_agent *agent, struct dysco_census *census);
 /* Living sessions; by_policy[DYSCO_POLICIES_MAX], if not NULL: those that each policy gave hops. */
 uint32_t dysco_count_sessions(const struct dysco_agent *agent, uint32_t *by_policy);
 

@@ -252,7 +252,7 @@ json_t *dysco_show_chain(const struct dysco_agent *agent, const struct dysco_pas
 const char *dysco_part_name(uint8_t role)
 {
 	static const char *const names[] = {"none",	"left anchor", "right anchor", "between",
-					    "inserted", "kept",	       "trigger"};
+					    "inserted", "kept",	       "box"};
 
 	return role < sizeof(names) / sizeof(names[0]) ? names[role] : "unknown";
 }
@@ -280,25 +280,46 @@ const char *dysco_attempt_state_name(uint8_t state)
 	return state < DYSCO_ATTEMPT_STATES && names[state] ? names[state] : "unknown";
 }
 
+/* Of an agent that is neither anchor nor has asked for it, and so does not watch it. */
+static json_t *show_bystander(const struct dysco_attempt *a, uint64_t now_ns)
+{
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "part", dysco_part_name(a->role), "state",
+			 dysco_attempt_state_name(a->state), "left", dysco_json_addr(&a->left),
+			 "right", dysco_json_addr(&a->right), "age_s",
+			 json_seconds_since(now_ns, a->started_ns));
+}
+
 /* The reconfiguration that a leg of this passage takes part in; null: none. */
 static json_t *show_attempt(const struct dysco_agent *agent, uint64_t now_ns,
 			    const struct dysco_passage *passage)
 {
 	const struct dysco_table *table = agent->core.table;
 	uint32_t index = table->cold[dysco_passage_main(passage)].attempt;
-	const struct dysco_attempt *a;
+	const struct dysco_sight *sight;
 
 	if (index == DYSCO_NO_ATTEMPT && passage->left != DYSCO_NO_SLOT) {
 		index = table->cold[passage->left].attempt;
 	}
+	sight = index == DYSCO_NO_ATTEMPT && passage->left != DYSCO_NO_SLOT
+		    ? dysco_phases_asked(agent, passage->left)
+		    : dysco_phases_of(agent, index);
+	if (sight) {
+		return dysco_phases_json(sight, now_ns);
+	}
 	if (index == DYSCO_NO_ATTEMPT || index >= table->n_attempts) {
 		return json_null();
 	}
-	a = &table->attempts[index];
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "part", dysco_part_name(a->role), "state",
-			 dysco_attempt_state_name(a->state), "left", dysco_json_addr(&a->left),
-			 "right", dysco_json_addr(&a->right), "age_s",
-			 json_seconds_since(now_ns, a->started_ns));
+	return show_bystander(&table->attempts[index], now_ns);
+}
+
+static json_t *show_last_attempt(const struct dysco_agent *agent, uint64_t now_ns,
+				 const struct dysco_passage *passage)
+{
+	uint32_t slot = dysco_passage_main(passage);
+	const struct dysco_sight *sight = dysco_phases_last(
+	    agent, &agent->core.table->cold[slot].id, agent->core.table->legs[slot].host);
+
+	return sight ? dysco_phases_json(sight, now_ns) : json_null();
 }
 
 static json_t *show_in_full(const struct dysco_agent *agent, uint64_t now_ns,
@@ -317,6 +338,7 @@ static json_t *show_in_full(const struct dysco_agent *agent, uint64_t now_ns,
 	json_object_set_new(o, "chain", dysco_show_chain(agent, passage));
 	json_object_set_new(o, "legs", legs);
 	json_object_set_new(o, "attempt", show_attempt(agent, now_ns, passage));
+	json_object_set_new(o, "last_attempt", show_last_attempt(agent, now_ns, passage));
 	json_object_set_new(o, "signed", json_integer(cold->key_id));
 	json_object_set_new(o, "syn_count", json_integer(cold->syn_count));
 	json_object_set_new(o, "created",

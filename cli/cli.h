@@ -47,6 +47,7 @@ enum dysco_exit dysco_show_status(const struct dysco_cli *cli, const json_t *ans
 enum dysco_exit dysco_show_boxes(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_types(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_stats(const struct dysco_cli *cli, const json_t *answer);
+enum dysco_exit dysco_show_metrics(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_event(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_policies(const struct dysco_cli *cli, const json_t *answer);
 enum dysco_exit dysco_show_policy_test(const struct dysco_cli *cli, const json_t *answer);

@@ -229,6 +229,14 @@ enum dysco_exit dysco_show_stats(const struct dysco_cli *cli, const json_t *answ
 	return DYSCO_EXIT_DONE;
 }
 
+/* As it is: a file of this is what the node exporter's textfile collector reads. */
+enum dysco_exit dysco_show_metrics(const struct dysco_cli *cli, const json_t *answer)
+{
+	(void)cli;
+	fputs(dysco_json_text(answer, "metrics"), stdout);
+	return DYSCO_EXIT_DONE;
+}
+
 static enum dysco_colour event_colour(const char *event)
 {
 	static const char *const bad[] = {"reset",  "refused", "expired",
@@ -252,6 +260,16 @@ static void event_word(const json_t *event, const char *member)
 	}
 }
 
+/* Of a reconfiguration: who says it, and where it is. */
+static void event_attempt(const json_t *attempt)
+{
+	if (json_is_object(attempt)) {
+		event_word(attempt, "part");
+		event_word(attempt, "change");
+		event_word(attempt, "state");
+	}
+}
+
 enum dysco_exit dysco_show_event(const struct dysco_cli *cli, const json_t *answer)
 {
 	const char *event = dysco_json_text(answer, "event");
@@ -268,6 +286,7 @@ enum dysco_exit dysco_show_event(const struct dysco_cli *cli, const json_t *answ
 	event_word(answer, "host");
 	event_word(answer, "policy");
 	event_word(answer, "reason");
+	event_attempt(json_object_get(answer, "attempt"));
 	putchar('\n');
 	fflush(stdout);
 	return DYSCO_EXIT_DONE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Answers about sessions: list, show, why, kill. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/show.h"
 
@@ -93,16 +94,58 @@ static void show_name(const json_t *session)
 	dysco_show_property("tuple", dysco_show_tuple(tuple, json_object_get(session, "session")));
 }
 
-/* A reconfiguration under way. */
+static void show_phases(const json_t *attempt)
+{
+	const json_t *phases = json_object_get(attempt, "phases"), *phase;
+	size_t index;
+
+	if (json_array_size(phases) == 0) {
+		return;
+	}
+	printf("           ");
+	json_array_foreach(phases, index, phase)
+	{
+		printf("%s %s %.2f ms", index > 0 ? "," : "", dysco_json_text(phase, "phase"),
+		       dysco_json_number(phase, "us") / 1000.0);
+	}
+	putchar('\n');
+}
+
+/* "remove as left anchor"; a bystander knows no more than its part. */
+static void show_part(const char *label, const json_t *attempt)
+{
+	const char *change = dysco_json_text(attempt, "change");
+
+	printf("%s%-10s%s %s%sas %s, ", dysco_colour(DYSCO_DIM), label, dysco_colour_off(), change,
+	       change[0] ? " " : "", dysco_json_text(attempt, "part"));
+}
+
+/* A reconfiguration under way, and the one before. */
 static void show_attempt(const json_t *attempt)
 {
 	char text[DYSCO_QUANTITY_BYTES];
 
 	if (json_is_object(attempt)) {
-		printf("changing    %s, %s, since %s\n", dysco_json_text(attempt, "state"),
-		       dysco_json_text(attempt, "part"),
+		show_part("changing", attempt);
+		printf("%s, since %s\n", dysco_json_text(attempt, "state"),
 		       dysco_text_seconds(text, dysco_json_number(attempt, "age_s")));
+		show_phases(attempt);
 	}
+}
+
+static void show_last_attempt(const json_t *attempt)
+{
+	if (!json_is_object(attempt)) {
+		return;
+	}
+	show_part("changed", attempt);
+	if (strcmp(dysco_json_text(attempt, "result"), "completed") == 0) {
+		printf("done in %.2f ms\n", dysco_json_number(attempt, "took_us") / 1000.0);
+	} else {
+		printf("%sfailed%s in %s: %s\n", dysco_colour(DYSCO_RED), dysco_colour_off(),
+		       dysco_json_text(attempt, "failed_in"), dysco_json_text(attempt, "cause"));
+	}
+	show_phases(attempt);
 }
 
 static void show_one(const json_t *session)
@@ -124,6 +167,7 @@ static void show_one(const json_t *session)
 	dysco_show_property("signed", signer[0] ? signer : "no");
 	show_chain(json_object_get(session, "chain"));
 	show_attempt(json_object_get(session, "attempt"));
+	show_last_attempt(json_object_get(session, "last_attempt"));
 	json_array_foreach(json_object_get(session, "legs"), index, leg)
 	{
 		show_leg(leg);
@@ -192,7 +236,9 @@ enum dysco_exit dysco_show_reconfigured(const struct dysco_cli *cli, const json_
 {
 	(void)cli;
 	show_name(answer);
-	show_chain(json_object_get(answer, "chain"));
+	if (json_is_array(json_object_get(answer, "chain"))) { /* a box that asked is not told */
+		show_chain(json_object_get(answer, "chain"));
+	}
 	printf("reconfigured in %.1f ms\n", dysco_json_number(answer, "took_us") / 1000.0);
 	return DYSCO_EXIT_DONE;
 }

@@ -37,6 +37,14 @@ enum dysco_log_level { DYSCO_LOG_ERROR = 0, DYSCO_LOG_WARN, DYSCO_LOG_INFO, DYSC
 /* A compiled filter expression, shared by the copies of a configuration. */
 struct dysco_filter;
 
+/* Where something listens: a TCP endpoint, or a unix socket if there is a path. */
+struct dysco_listen {
+	bool on;
+	struct dysco_addr addr;
+	dysco_be16 port_be;
+	char path[108];
+};
+
 struct dysco_config {
 	struct dysco_setup setup;
 	struct dysco_filter *filters[DYSCO_POLICIES_MAX]; /* of setup.policies, same index */
@@ -47,7 +55,9 @@ struct dysco_config {
 	bool key_inside; /* a key stands in the file itself, which others must not read then */
 	uint32_t legs;
 	enum dysco_log_level log_level;
-	struct dysco_ids *ids; /* the caller's; must outlive every copy */
+	struct dysco_listen metrics;
+	char socket_group[DYSCO_NAME_BYTES]; /* may ask what a box may ask; empty: nobody */
+	struct dysco_ids *ids;		     /* the caller's; must outlive every copy */
 };
 
 /* What a statement may be part of. */

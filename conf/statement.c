@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Taking a statement's words (statement.h), and the statements that set one
- * value: agent, key, ports, timeout, legs, log.
+ * value: agent, key, ports, timeout, legs, log, triggers, socket,
+ * metrics.
  */
 #include "conf/statement.h"
 
@@ -277,4 +278,69 @@ int dysco_apply_log(struct dysco_statement *s)
 	return word ? dysco_conf_fail(s->error, "bad_value", "debug, info, warn or error",
 				      "log: '%.60s' is not a level", word)
 		    : -1;
+}
+
+int dysco_apply_triggers(struct dysco_statement *s)
+{
+	static const char *const names[] = {
+	    [DYSCO_TRIGGERS_ALL] = "all",
+	    [DYSCO_TRIGGERS_REMOVAL] = "removal",
+	    [DYSCO_TRIGGERS_NONE] = "none",
+	};
+	const char *word = dysco_statement_need(s, "which requests of boxes are carried out");
+
+	for (uint8_t i = 0; word && i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(word, names[i]) == 0) {
+			s->config->setup.triggers = i;
+			return dysco_statement_end(s);
+		}
+	}
+	return word ? dysco_conf_fail(s->error, "bad_value", "all, removal or none",
+				      "triggers: '%.60s' is not known", word)
+		    : -1;
+}
+
+/* Whether there is such a group is seen when the socket is made: configurations need no system. */
+int dysco_apply_socket(struct dysco_statement *s)
+{
+	const char *group;
+
+	if (!dysco_statement_take(s, "group")) {
+		return dysco_conf_fail(s->error, "syntax", "socket group NAME",
+				       "socket: `group` is missing");
+	}
+	group = dysco_statement_need(s, "the name of the group");
+	if (!group) {
+		return -1;
+	}
+	if (!dysco_parse_name_ok(group)) {
+		return dysco_conf_fail(s->error, "bad_value", NULL,
+				       "socket: '%.60s' is not the name of a group", group);
+	}
+	snprintf(s->config->socket_group, sizeof(s->config->socket_group), "%s", group);
+	return dysco_statement_end(s);
+}
+
+int dysco_apply_metrics(struct dysco_statement *s)
+{
+	struct dysco_listen listen = {.on = true};
+	const char *where;
+
+	if (!dysco_statement_take(s, "listen")) {
+		return dysco_conf_fail(s->error, "syntax", "metrics listen 127.0.0.1:9469",
+				       "metrics: `listen` is missing");
+	}
+	where = dysco_statement_need(s, "where to listen");
+	if (!where) {
+		return -1;
+	}
+	if (where[0] == '/' && strlen(where) < sizeof(listen.path)) {
+		snprintf(listen.path, sizeof(listen.path), "%s", where);
+	} else if (!dysco_parse_endpoint(where, &listen.addr, &listen.port_be)) {
+		return dysco_conf_fail(
+		    s->error, "bad_address", "127.0.0.1:9469, [::1]:9469 or /run/dysco/metrics",
+		    "metrics: '%.100s' is neither an address with a port nor a path", where);
+	}
+	s->config->metrics = listen;
+	return dysco_statement_end(s);
 }

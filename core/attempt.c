@@ -35,6 +35,7 @@ void dysco_attempt_enter(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
+	core->attempt_moves++;
 	a->state = (uint8_t)state;
 	a->tries = 0;
 	a->next_ns = now_ns + DYSCO_RETRY_FIRST_NS;
@@ -82,6 +83,7 @@ void dysco_attempt_end(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
+	core->attempt_moves++;
 	forget_in_leg(core, a->old_slot, index);
 	forget_in_leg(core, a->left_slot, index);
 	forget_in_leg(core, a->new_slot, index);

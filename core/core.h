@@ -120,6 +120,7 @@ struct dysco_core {
 	bool knows_late; /* set by a caller that calls dysco_core_late_known() */
 	uint32_t n_settling;
 	uint32_t settling[DYSCO_SETTLING_MAX]; /* legs with DYSCO_LEG_SETTLING */
+	uint32_t attempt_moves; /* changes of attempts' states so far: a sign for who watches */
 };
 
 struct dysco_core_seed {

@@ -90,6 +90,13 @@ struct dysco_timeouts {	      /* seconds */
 		7500, 3600, 130, 60                                                                \
 	}
 
+/* What a box may ask its left neighbour for (docs/protocol.md 12.11). */
+enum dysco_triggers {
+	DYSCO_TRIGGERS_ALL = 0,
+	DYSCO_TRIGGERS_REMOVAL, /* to be left out, but nothing in its place */
+	DYSCO_TRIGGERS_NONE,
+};
+
 struct dysco_setup {
 	char agent[DYSCO_NAME_BYTES];
 	uint16_t n_boxes, n_types, n_hosts, n_policies, n_keys;
@@ -100,6 +107,7 @@ struct dysco_setup {
 	struct dysco_key keys[DYSCO_KEYS_MAX];		  /* keys[0] signs, all verify */
 	uint16_t port_first, port_last;			  /* subsession ports, host order */
 	struct dysco_timeouts timeouts;
+	uint8_t triggers; /* enum dysco_triggers */
 };
 
 #define DYSCO_PORT_FIRST 61000

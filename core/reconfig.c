@@ -185,8 +185,9 @@ bool dysco_core_freeze(struct dysco_core *core, uint32_t slot, const struct dysc
 bool dysco_attempt_due_at(const struct dysco_core *core, uint64_t now_ns, uint32_t index)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool repeats = is_anchor(a) || a->role == DYSCO_PART_TRIGGER;
 
-	return a->role != DYSCO_PART_NONE && now_ns >= (is_anchor(a) ? a->next_ns : a->lease_ns);
+	return a->role != DYSCO_PART_NONE && now_ns >= (repeats ? a->next_ns : a->lease_ns);
 }
 
 /* ---- messages ---- */

@@ -40,6 +40,7 @@ static uint32_t start(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		return DYSCO_NO_ATTEMPT;
 	}
 	a->asked_slot = slot;
+	a->started_ns = now_ns;
 	dysco_attempt_enter(core, now_ns, index, DYSCO_ATTEMPT_REQUESTING);
 	ask(core, index, out);
 	return index;
@@ -129,6 +130,15 @@ static bool leaves_mandatory(const struct dysco_core *core, uint32_t slot,
 	return false;
 }
 
+/* Does this agent do what boxes ask for? One host as the path puts nothing in. */
+static bool permitted(const struct dysco_core *core, uint32_t slot,
+		      const struct dysco_address_list *path)
+{
+	return (core->setup->triggers == DYSCO_TRIGGERS_ALL ||
+		(core->setup->triggers == DYSCO_TRIGGERS_REMOVAL && path->count == 1)) &&
+	       !leaves_mandatory(core, slot, path);
+}
+
 void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 {
 	uint64_t nonce = mail->msg.attempt.nonce + 1;
@@ -147,7 +157,7 @@ void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mai
 			    0);
 		return;
 	}
-	if (leaves_mandatory(core, slot, &mail->msg.list)) {
+	if (!permitted(core, slot, &mail->msg.list)) {
 		dysco_reply(core, mail, DYSCO_MSG_TRIGGER_REPLY, DYSCO_NACK_POLICY, 0);
 		return;
 	}

@@ -315,22 +315,73 @@ static void a_box_comes_back(void **state)
 	rig_free(w->rig);
 }
 
+/* The box asks for this path; what it sends is under way. */
+static void box_asks(struct world *w, struct dysco_address_list path)
+{
+	struct rig_agent *box = &w->rig->agent[BOX];
+	uint32_t slot = box->sim.legs[right_leg(w, BOX)].partner;
+
+	assert_int_not_equal(dysco_core_trigger(&box->core, w->rig->now_ns, slot, &path, &box->out),
+			     DYSCO_NO_ATTEMPT);
+	carry_out(w, BOX, NULL, DYSCO_OUT);
+}
+
 static void a_box_asks_to_be_left_out(void **state)
 {
 	struct world *w = established();
-	struct rig_agent *box = &w->rig->agent[BOX];
-	struct dysco_address_list path = path_of(SERVER, -1);
-	uint32_t right = right_leg(w, BOX);
 
 	(void)state;
-	assert_int_not_equal(dysco_core_trigger(&box->core, w->rig->now_ns,
-						box->sim.legs[right].partner, &path, &box->out),
-			     DYSCO_NO_ATTEMPT);
-	carry_out(w, BOX, NULL, DYSCO_OUT);
+	box_asks(w, path_of(SERVER, -1));
 	run(w);
 	assert_int_equal(w->done, 3); /* both anchors, and the box has its answer */
 	nothing_is_left(w);
 	talks(w, false);
+	rig_free(w->rig);
+}
+
+static void an_agent_need_not_obey_boxes(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	w->rig->agent[CLIENT].setup.triggers = DYSCO_TRIGGERS_NONE;
+	box_asks(w, path_of(SERVER, -1));
+	run(w);
+	assert_int_equal(w->failed, 1);
+	assert_int_equal(w->reason, DYSCO_NACK_POLICY);
+	w->rig->agent[CLIENT].setup.triggers = DYSCO_TRIGGERS_REMOVAL;
+	box_asks(w, path_of(SERVER, BOX));
+	run(w);
+	assert_int_equal(w->failed, 2);
+	assert_int_equal(w->reason, DYSCO_NACK_POLICY);
+	box_asks(w, path_of(SERVER, -1));
+	run(w);
+	assert_int_equal(w->done, 3);
+	nothing_is_left(w);
+	talks(w, false);
+	rig_free(w->rig);
+}
+
+/* Every 2 s, sixteen times (docs/protocol.md 12.11), however often the core is told the time. */
+static void a_box_asks_with_patience(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *box = &w->rig->agent[BOX];
+	unsigned int asked = 0;
+
+	(void)state;
+	box_asks(w, path_of(SERVER, -1));
+	for (unsigned int ms = 0; ms < 40000 && w->failed == 0; ms += 100) {
+		w->tail = 0; /* nothing arrives */
+		w->rig->now_ns += 100000000;
+		dysco_core_time_passed(&box->core, w->rig->now_ns, 1, &box->out);
+		carry_out(w, BOX, NULL, DYSCO_OUT);
+		asked += w->tail;
+	}
+	assert_int_equal(asked, 16);
+	assert_int_equal(w->failed, 1);
+	assert_int_equal(w->reason, DYSCO_NACK_TIMEOUT);
+	nothing_is_left(w);
 	rig_free(w->rig);
 }
 
@@ -614,6 +665,8 @@ int main(void)
 	    cmocka_unit_test(the_right_anchor_has_forgotten),
 	    cmocka_unit_test(a_box_comes_back),
 	    cmocka_unit_test(a_box_asks_to_be_left_out),
+	    cmocka_unit_test(an_agent_need_not_obey_boxes),
+	    cmocka_unit_test(a_box_asks_with_patience),
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(a_session_is_adopted),
