@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The metrics over HTTP, for Prometheus: GET /metrics, nothing else
- * (docs/adr/0016-metrics.md). libmicrohttpd runs inside the agent's loop, without
+ * (docs/adr/0017-metrics.md). libmicrohttpd runs inside the agent's loop, without
  * a thread; clients are bounded in number, in memory and in time.
  */
 #ifndef DYSCO_AGENT_HTTP_H

@@ -113,6 +113,49 @@ static void enter_phase(struct dysco_agent *agent, struct dysco_sight *s, uint8_
 	dysco_phase_event(agent, s);
 }
 
+/* The phase that follows, if all goes well; DYSCO_ATTEMPT_NONE: none does. */
+static uint8_t phase_after(const struct dysco_sight *s)
+{
+	static const uint8_t left[DYSCO_ATTEMPT_STATES] = {
+	    [DYSCO_ATTEMPT_REQUESTING] = DYSCO_ATTEMPT_SETTING_UP,
+	    [DYSCO_ATTEMPT_SETTING_UP] = DYSCO_ATTEMPT_PROVING,
+	    [DYSCO_ATTEMPT_PROVING] = DYSCO_ATTEMPT_CUTTING,
+	    [DYSCO_ATTEMPT_CUTTING] = DYSCO_ATTEMPT_TWO_PATHS,
+	    [DYSCO_ATTEMPT_TWO_PATHS] = DYSCO_ATTEMPT_DONE,
+	    [DYSCO_ATTEMPT_DONE] = DYSCO_ATTEMPT_RELEASING,
+	};
+	static const uint8_t right[DYSCO_ATTEMPT_STATES] = {
+	    [DYSCO_ATTEMPT_REQUESTED] = DYSCO_ATTEMPT_WAITING,
+	    [DYSCO_ATTEMPT_WAITING] = DYSCO_ATTEMPT_READY,
+	    [DYSCO_ATTEMPT_READY] = DYSCO_ATTEMPT_TWO_PATHS,
+	    [DYSCO_ATTEMPT_TWO_PATHS] = DYSCO_ATTEMPT_DONE,
+	    [DYSCO_ATTEMPT_DONE] = DYSCO_ATTEMPT_FREED,
+	};
+
+	return s->role == DYSCO_PART_LEFT_ANCHOR ? left[s->state] : right[s->state];
+}
+
+static bool is_ahead(struct dysco_sight s, uint8_t state)
+{
+	while (s.state != DYSCO_ATTEMPT_NONE && s.state != state) {
+		s.state = phase_after(&s);
+	}
+	return s.state == state;
+}
+
+/* One packet may have taken it through several phases: the others took no time. */
+static void change_phase(struct dysco_agent *agent, struct dysco_sight *s, uint8_t state)
+{
+	bool ahead = is_ahead(*s, state);
+
+	while (ahead && s->state != state) {
+		enter_phase(agent, s, phase_after(s));
+	}
+	if (s->state != state) {
+		enter_phase(agent, s, state);
+	}
+}
+
 static void begin(struct dysco_agent *agent, struct dysco_sight *s, const struct dysco_attempt *a,
 		  uint64_t now_ns)
 {
@@ -151,7 +194,7 @@ static void look_at(struct dysco_agent *agent, uint32_t index, uint64_t now_ns)
 		s->reason = a->reason;
 		if (s->state != a->state) {
 			leave_phase(s, now_ns);
-			enter_phase(agent, s, a->state);
+			change_phase(agent, s, a->state);
 		}
 	}
 }

@@ -300,6 +300,15 @@ int dysco_apply_triggers(struct dysco_statement *s)
 		    : -1;
 }
 
+static bool is_group_name(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && n < DYSCO_NAME_BYTES && text[0] != '-' &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		   n;
+}
+
 /* Whether there is such a group is seen when the socket is made: configurations need no system. */
 int dysco_apply_socket(struct dysco_statement *s)
 {
@@ -313,7 +322,7 @@ int dysco_apply_socket(struct dysco_statement *s)
 	if (!group) {
 		return -1;
 	}
-	if (!dysco_parse_name_ok(group)) {
+	if (!is_group_name(group)) {
 		return dysco_conf_fail(s->error, "bad_value", NULL,
 				       "socket: '%.60s' is not the name of a group", group);
 	}

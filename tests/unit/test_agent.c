@@ -247,6 +247,73 @@ static void a_session_gets_its_chain(void **state)
 	expect("box list", "boxes/0/sessions", "1");
 }
 
+/* Only what it says for a box, and only of a box. */
+static void boxes_may_ask_for_little(void **state)
+{
+	static const char *const granted[] = {
+	    "version",
+	    "session remove 1234 self",
+	    "session replace a:1 b:2 self fw host web",
+	    "session insert 1234 fw before self",
+	    "session insert a:1 b:2 fw before self host web",
+	    "session freeze 1234",
+	    "session thaw 1234",
+	    "",
+	    "\"",
+	};
+	static const char *const denied[] = {
+	    "status",
+	    "metrics",
+	    "monitor",
+	    "version 1",
+	    "session list",
+	    "session",
+	    "session kill 1234",
+	    "session remove 1234 fw",
+	    "session remove 1234 fw self",
+	    "session insert 1234 self",
+	    "session insert 1234 fw after self",
+	    "session replace 1234 fw self",
+	    "session show self",
+	    "box add self 10.0.0.9",
+	    "triggers none",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(granted) / sizeof(granted[0]); i++) {
+		assert_true(dysco_box_may_ask(granted[i], strlen(granted[i])));
+	}
+	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
+		assert_false(dysco_box_may_ask(denied[i], strlen(denied[i])));
+	}
+}
+
+static void a_host_that_is_no_box_cannot_leave(void **state)
+{
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	expect_refused("session remove 10.0.0.1:4000 10.9.0.1:80 self", "unknown_session");
+	expect_refused("session freeze 10.0.0.1:4000 10.9.0.1:80", "unknown_session");
+	expect_refused("session thaw 10.0.0.1:4000", "syntax");
+	expect_refused("session remove", "syntax");
+}
+
+static void metrics_tell_what_is_there(void **state)
+{
+	json_t *answer;
+	const char *text;
+
+	(void)state;
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	answer = fake_agent_ask(fake, "metrics");
+	text = json_string_value(json_object_get(answer, "metrics"));
+	assert_non_null(text);
+	assert_non_null(strstr(text, "\ndysco_sessions{state=\"syn_sent\"} 1\n"));
+	assert_non_null(strstr(text, "\ndysco_policy_matched_total{policy=\"http\"} 1\n"));
+	assert_non_null(strstr(text, "\ndysco_box_sessions{box=\"fw\"} 1\n"));
+	json_decref(answer);
+}
+
 static void a_session_is_found_by_its_id(void **state)
 {
 	json_t *answer, *id;
@@ -546,6 +613,9 @@ int main(void)
 	    TEST(changes_are_made_at_run_time),
 	    TEST(a_refused_change_leaves_everything),
 	    TEST(a_session_gets_its_chain),
+	    TEST(boxes_may_ask_for_little),
+	    TEST(a_host_that_is_no_box_cannot_leave),
+	    TEST(metrics_tell_what_is_there),
 	    TEST(a_session_is_found_by_its_id),
 	    TEST(other_sessions_pass),
 	    TEST(a_trace_ends_without_answers),

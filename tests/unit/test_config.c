@@ -3,6 +3,7 @@
  * Configuration files (conf/config.h): what a text becomes, and every way it
  * can be refused, with the words the user gets to see.
  */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -138,6 +139,28 @@ static void a_whole_configuration(void **state)
 	dysco_config_free(c);
 }
 
+static void what_listens_and_who_may_ask(void **state)
+{
+	struct dysco_config *c = good("metrics listen [::1]:9469\nsocket group _dysco\n"
+				      "triggers removal\n");
+
+	(void)state;
+	assert_true(c->metrics.on);
+	assert_int_equal(c->metrics.port_be, htons(9469));
+	assert_int_equal(c->metrics.addr.w_be[3], htonl(1));
+	assert_string_equal(c->metrics.path, "");
+	assert_string_equal(c->socket_group, "_dysco");
+	assert_int_equal(c->setup.triggers, DYSCO_TRIGGERS_REMOVAL);
+	dysco_config_free(c);
+	c = good("metrics listen /run/dysco/metrics\n");
+	assert_string_equal(c->metrics.path, "/run/dysco/metrics");
+	dysco_config_free(c);
+	c = good("");
+	assert_false(c->metrics.on);
+	assert_int_equal(c->setup.triggers, DYSCO_TRIGGERS_ALL);
+	dysco_config_free(c);
+}
+
 static void defaults(void **state)
 {
 	struct dysco_config *c = good("box fw 10.0.0.2\npolicy p via fw filter tcp\n");
@@ -197,6 +220,16 @@ static const struct refusal refusals[] = {
     {"legs 1", "bad_value", "from 64"},
     {"legs 99999999999999999999", "bad_value", "from 64"},
     {"log loud", "bad_value", "'loud' is not a level"},
+    {"triggers", "syntax", "is missing"},
+    {"triggers some", "bad_value", "'some' is not known"},
+    {"triggers all none", "syntax", "'none' is not expected here"},
+    {"socket", "syntax", "`group` is missing"},
+    {"socket group", "syntax", "the name of the group is missing"},
+    {"socket group a/b", "bad_value", "'a/b' is not the name of a group"},
+    {"metrics", "syntax", "`listen` is missing"},
+    {"metrics listen", "syntax", "where to listen is missing"},
+    {"metrics listen 9469", "bad_address", "'9469' is neither"},
+    {"metrics listen 127.0.0.1:9469 now", "syntax", "'now' is not expected here"},
     {"host h", "syntax", "its address is missing"},
     {"host h address", "syntax", "the address is missing"},
     {"host h address www.example.com", "bad_address", "is not an address"},
@@ -547,6 +580,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_whole_configuration),
 	    TEST(defaults),
+	    TEST(what_listens_and_who_may_ask),
 	    TEST(policies_stand_by_falling_priority),
 	    TEST(what_is_wrong_is_said_and_where),
 	    TEST(every_prefix_of_a_statement_is_refused_or_whole),
