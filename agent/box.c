@@ -32,6 +32,7 @@ static void find_words(struct ask *ask)
 	const struct dysco_words *words = ask->words;
 
 	ask->at = 2 + dysco_session_words(words, 2);
+	ask->at = ask->at < words->count ? ask->at : words->count;
 	ask->end = words->count;
 	ask->host = NULL;
 	if (words->count - ask->at >= 2 && strcmp(words->word[words->count - 2], "host") == 0) {

@@ -15,10 +15,18 @@ import subprocess
 
 import peers
 import topology
+from cases import OnStar
 from test_reconfig import MEGABYTE, Changing
 from topology import Refused
 
 WATCH = os.path.join(topology.BUILD, "examples", "dysco-watch")
+RELAY = os.path.join(topology.BUILD, "examples", "dysco-relay")
+
+
+def said_by(process):
+    """The next line of a program."""
+    peers.readable(process.stdout)
+    return process.stdout.readline().strip()
 
 
 class Watch:
@@ -40,8 +48,7 @@ class Watch:
         self.process.stdout.close()
 
     def line(self):
-        peers.readable(self.process.stdout)
-        return self.process.stdout.readline().strip()
+        return said_by(self.process)
 
 
 def as_nobody(path, statement):
@@ -184,3 +191,49 @@ class Permission(Changing):
         os.chown(path, 0, 0)  # as without the statement
         with self.assertRaises(OSError):
             as_nobody(path, "version")
+
+
+class Relay(OnStar):
+    """A box that terminates connections says what it adds to their numbers, and leaves."""
+
+    boxes = 1
+    policies = ("via fw1 filter tcp dst port 81",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        lab = cls.lab
+        lab.sysctl("fw1", "net.ipv4.tcp_timestamps", 0)
+        for version, every in ((4, "0.0.0.0/0"), (6, "::/0")):
+            lab.run("fw1", "ip", f"-{version}", "rule", "add", "pref", "50", "iif", "eth0", "ipproto", "tcp", "to", every, "lookup", "100")
+            for node in ("client", "server"):
+                lab.run("fw1", "ip", f"-{version}", "route", "add", "local", lab.address(node, version), "dev", "lo", "table", "100")
+        lab.nft("fw1", "table inet test { counter seen {}\nchain i { type filter hook input priority 0; tcp sport 81 counter name seen; tcp dport 81 counter name seen\n}\n}")
+
+    @contextlib.contextmanager
+    def relay(self, enough):
+        command = [RELAY, "-p", "81", "-n", str(enough), "-s", self.lab.socket_path("fw1")]
+        with subprocess.Popen(["ip", "netns", "exec", self.lab.netns("fw1"), *command], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                self.assertEqual(said_by(process), "listening")
+                yield process
+            finally:
+                process.kill()
+
+    def test_relay_leaves(self):
+        for version in (4, 6):
+            with self.subTest(ip=version), self.relay(3 * MEGABYTE) as relay:
+                pair = self.pair(self.listen(81, version))
+                name = f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
+                self.refused(f"session remove {name} fw1", "not_reconfigured", "not_ready")
+                flows = [peers.Flow(pair.client, pair.server, 20 * MEGABYTE), peers.Flow(pair.server, pair.client, 20 * MEGABYTE)]
+                peers.pump(flows)
+                said = said_by(relay)
+                self.assertTrue(said.startswith("left "), said)
+                trace = self.ask(f"session trace {name}")
+                self.assertEqual([hop["host"] for hop in trace["hops"]], ["client", "server"])
+                before = self.lab.nft_counter("fw1", "seen")
+                peers.bulk(pair, MEGABYTE)
+                self.assertEqual(self.lab.nft_counter("fw1", "seen"), before)
+                pair.close()
+        self.lab.nothing_left()
