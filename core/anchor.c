@@ -45,7 +45,6 @@ static struct dysco_msg_control cut_message(const struct dysco_core *core, uint3
 	msg.attempt.flags = flags;
 	msg.numbers.seq = a->two.cut;
 	msg.numbers.base = a->isn + 1;
-	msg.numbers.edge = a->two.host_edge;
 	return msg;
 }
 
@@ -254,6 +253,26 @@ void dysco_anchor_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t inde
 	}
 	dysco_attempt_enter(core, now_ns, index, DYSCO_ATTEMPT_CANCELLING);
 	dysco_anchor_tell_plain(core, out, index, DYSCO_MSG_CANCEL, 0, false);
+}
+
+void dysco_anchor_window_came(struct dysco_core *core, const struct dysco_packet *p, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t window = (uint32_t)p->window
+			  << dysco_shift_of(dysco_leg_at(core, a->old_slot), DYSCO_IN);
+
+	a->shown = window > a->shown ? window : a->shown;
+}
+
+/* In the window's scale a right edge may be rounded down. */
+bool dysco_anchor_window_shown(const struct dysco_core *core, uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	uint32_t edge = old->run[DYSCO_IN].ack + dysco_window_of(old, DYSCO_IN);
+	uint32_t rounded = (1u << dysco_shift_of(old, DYSCO_IN)) - 1;
+
+	return !dysco_after(edge, dysco_relay_next_cut(core, a) + a->shown + rounded);
 }
 
 /* L: cut, and tell it. R: the same, when L's cut is there. */

@@ -23,6 +23,11 @@ void dysco_anchor_end_request(struct dysco_core *core, uint64_t now_ns, uint32_t
 void dysco_anchor_end_completed(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 				struct dysco_actions *out);
 void dysco_anchor_make_cut(struct dysco_core *core, uint32_t index);
+/* An ACK of the peer's agent came by the new path: its boxes have seen this window. */
+void dysco_anchor_window_came(struct dysco_core *core, const struct dysco_packet *p,
+			      uint32_t index);
+/* No byte that may follow an own cut made now lies beyond the window that the boxes have seen. */
+bool dysco_anchor_window_shown(const struct dysco_core *core, uint32_t index);
 bool dysco_anchor_is_closing(const struct dysco_leg *leg);
 void dysco_anchor_finish(struct dysco_core *core, struct dysco_work *w, uint32_t index);
 void dysco_anchor_progress(struct dysco_core *core, struct dysco_work *w, uint32_t index);

@@ -37,6 +37,10 @@ static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t in
 		dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_CLOSING, w->out);
 		return;
 	}
+	if (!dysco_anchor_window_shown(core, index)) {
+		dysco_new_path_ack(core, index, w->out); /* R answers with its window of then */
+		return;
+	}
 	dysco_anchor_make_cut(core, index);
 	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_CUTTING);
 	dysco_anchor_tell_cut(core, w->out, index, 0);
@@ -207,6 +211,7 @@ void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_
 		}
 	} else if (a->state == DYSCO_ATTEMPT_PROVING && w->p.seq == a->peer_isn + 1) {
 		a->seen |= DYSCO_ATTEMPT_OPENED;
+		dysco_anchor_window_came(core, &w->p, index);
 		maybe_cut(core, w, index);
 	}
 }
@@ -227,6 +232,7 @@ void dysco_left_repeat(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		dysco_new_path_ack(core, index, out);
 		break;
 	case DYSCO_ATTEMPT_CUTTING:
+		dysco_new_path_ack(core, index, out); /* the window may have grown */
 		dysco_anchor_tell_cut(core, out, index, 0);
 		break;
 	case DYSCO_ATTEMPT_TWO_PATHS:

@@ -86,6 +86,9 @@ static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, ui
 			right_refuse(core, mail, index, DYSCO_NACK_CLOSING);
 			return;
 		}
+		if (!dysco_anchor_window_shown(core, index)) {
+			return; /* it comes again, behind an ACK */
+		}
 		dysco_anchor_make_cut(core, index);
 		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
 		a->seen |= DYSCO_ATTEMPT_PEER_CUT;
@@ -174,6 +177,7 @@ void dysco_right_handshake(struct dysco_core *core, struct dysco_work *w, uint32
 	if ((w->p.flags & DYSCO_TCP_SYN) || w->p.ack != a->isn + 1) {
 		return;
 	}
+	dysco_anchor_window_came(core, &w->p, index);
 	if (a->state == DYSCO_ATTEMPT_WAITING) {
 		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_READY);
 	}

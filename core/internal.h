@@ -167,6 +167,8 @@ int dysco_box_by_address(const struct dysco_setup *setup, const struct dysco_add
 const struct dysco_addr *dysco_host_address(const struct dysco_host *host, bool ip4);
 
 /* ---- relay.c: two paths ---- */
+/* The own cut, if it were made now. */
+uint32_t dysco_relay_next_cut(const struct dysco_core *core, const struct dysco_attempt *a);
 /* Own cut is made: fills a->two from the old leg's running fields, and the new leg's numbers. */
 void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a);
 /* The peer's cut is there, in the peer's host numbers. */

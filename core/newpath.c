@@ -122,10 +122,22 @@ void dysco_new_path_syn(struct dysco_core *core, uint32_t index, struct dysco_ac
 	     dysco_message_write_syn(message, &hdr, &msg, key));
 }
 
+/* Before the cut the new leg has no numbers of the host's but these. */
+static void show_window(struct dysco_core *core, const struct dysco_attempt *a)
+{
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+
+	if (!a->cut_made) {
+		dysco_leg_at(core, a->new_slot)->run[DYSCO_OUT].window =
+		    (uint16_t)(dysco_window_of(old, DYSCO_OUT) >> dysco_shift_of(old, DYSCO_OUT));
+	}
+}
+
 void dysco_new_path_ack(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 
+	show_window(core, a);
 	emit(core, out, index, DYSCO_TCP_ACK, a->isn + 1, a->peer_isn + 1, NULL, 0);
 }
 

@@ -94,13 +94,20 @@ static bool emit(struct dysco_work *w, enum dysco_action_kind kind, uint32_t slo
 
 /* ---- beginning and end ---- */
 
+uint32_t dysco_relay_next_cut(const struct dysco_core *core, const struct dysco_attempt *a)
+{
+	return a->kind == DYSCO_KIND_RECOVERY
+		   ? a->fixed_cut
+		   : dysco_leg_at(core, a->old_slot)->run[DYSCO_OUT].seq_end;
+}
+
 void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 {
 	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
 	struct dysco_leg *new = dysco_leg_at(core, a->new_slot);
 	const struct dysco_leg_run *out = &old->run[DYSCO_OUT], *in = &old->run[DYSCO_IN];
 
-	uint32_t cut = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : out->seq_end;
+	uint32_t cut = dysco_relay_next_cut(core, a);
 	uint32_t acked = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : in->ack;
 
 	dysco_two_start(&a->two, cut, acked, in->ack + dysco_window_of(old, DYSCO_IN), in->seq_end,

@@ -54,6 +54,25 @@ const struct dysco_key *dysco_sign(struct dysco_core *core, struct dysco_header 
 
 /* ---- sending ---- */
 
+/*
+ * What the host of this leg has acknowledged; on the new one of two paths, where
+ * numbers begin at the peer's cut, not less than that.
+ */
+static uint32_t acknowledged(const struct dysco_core *core, uint32_t slot)
+{
+	uint32_t ack = dysco_leg_at(core, slot)->run[DYSCO_OUT].ack;
+	uint32_t index = dysco_cold_at(core, slot)->attempt;
+	const struct dysco_attempt *a;
+
+	if (index == DYSCO_NO_ATTEMPT) {
+		return ack;
+	}
+	a = dysco_attempt_at(core, index);
+	return a->cut_made && a->new_slot == slot && !a->two.peer_cut_far
+		   ? dysco_seq_max(ack, a->two.peer_cut)
+		   : ack;
+}
+
 /* On a leg, as if it were the last bytes its host sent: inside every strict window (RFC 9293 3.10).
  */
 bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
@@ -66,8 +85,8 @@ bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint
 		return false;
 	}
 	return dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_URG | DYSCO_TCP_ACK,
-				  sent->seq_end - (uint32_t)bytes, sent->ack, DYSCO_EXID_MARK,
-				  message, bytes);
+				  sent->seq_end - (uint32_t)bytes, acknowledged(core, slot),
+				  DYSCO_EXID_MARK, message, bytes);
 }
 
 static void send_question(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,

@@ -223,6 +223,12 @@ static bool is_news(const struct dysco_two *two, enum dysco_path path,
 		return false;
 	}
 	clip_sack(two, path, &clipped);
+	/* Nothing is missing below p: who still speaks of it may wait for a window that was lost.
+	 */
+	if (path == DYSCO_PATH_NEW && s->ack == two->peer_cut && two->owes[DYSCO_PATH_OLD] &&
+	    dysco_after(two->host_edge, two->peer_cut)) {
+		return true;
+	}
 	if (path == DYSCO_PATH_OLD) {
 		return dysco_after(ack_on(two, path, s->ack), two->told_ack[path]) ||
 		       two->owes[path] ||
@@ -272,6 +278,9 @@ static void put_ack(struct dysco_two *two, struct dysco_parts *parts, enum dysco
 	s->skip = 0;
 	s->urgent = 0;
 	s->seq = path == DYSCO_PATH_NEW ? two->sent_end : two->cut;
+	if (path == DYSCO_PATH_NEW && s->seq == two->cut && s->ack == two->peer_cut) {
+		s->flags |= DYSCO_TCP_PSH; /* else it would be taken for the handshake's */
+	}
 }
 
 /*
@@ -285,13 +294,14 @@ static void route_empty(struct dysco_two *two, const struct dysco_segment *s,
 	enum dysco_path home = is_old(two, s->seq) ? DYSCO_PATH_OLD : DYSCO_PATH_NEW;
 	enum dysco_path of_ack = ack_is_old(two, s->ack) ? DYSCO_PATH_OLD : DYSCO_PATH_NEW;
 	bool probe = dysco_after(two->sent_end, s->seq) || !has(s, DYSCO_TCP_ACK);
+	bool news[2] = {is_news(two, DYSCO_PATH_OLD, s), is_news(two, DYSCO_PATH_NEW, s)};
 
 	for (int i = 0; i < 2; i++) {
 		enum dysco_path path = i == 0 ? DYSCO_PATH_OLD : DYSCO_PATH_NEW;
 
 		if (probe && path == home) {
 			put(two, parts, path, s);
-		} else if (is_news(two, path, s) || (!probe && path == of_ack)) {
+		} else if (news[path] || (!probe && path == of_ack)) {
 			put_ack(two, parts, path, s);
 			parts->part[parts->count - 1].s.flags |= s->flags & DYSCO_TCP_PSH;
 		}
@@ -303,6 +313,7 @@ static void route_bytes(struct dysco_two *two, const struct dysco_segment *s,
 {
 	dysco_seq_t length = length_of(s);
 	dysco_seq_t old = is_old(two, s->seq) ? dysco_seq_sub(two->cut, s->seq) : 0;
+	bool news = is_news(two, DYSCO_PATH_NEW, s);
 	struct dysco_segment *part;
 
 	if (old >= length) {
@@ -318,7 +329,7 @@ static void route_bytes(struct dysco_two *two, const struct dysco_segment *s,
 			cut_front(part, old);
 			part->flags &= (uint8_t)~DYSCO_TCP_CWR;
 		}
-	} else if (is_news(two, DYSCO_PATH_NEW, s)) {
+	} else if (news) {
 		put_ack(two, parts, DYSCO_PATH_NEW, s);
 	}
 }
@@ -422,14 +433,14 @@ static void merge_sack(const struct dysco_two *two, struct dysco_segment *s)
 
 /*
  * Nothing but the two bases, as the handshake of the new path has them: its window
- * was counted from other numbers than the cuts. A host's that looks the same goes
- * on the old path too.
+ * was counted from other numbers than the cuts. A host's window at the bases is
+ * known by its PSH.
  */
 static bool is_of_handshake(const struct dysco_two *two, enum dysco_path path,
 			    const struct dysco_segment *s)
 {
-	return path == DYSCO_PATH_NEW && length_of(s) == 0 && s->seq == two->peer_cut &&
-	       s->ack == two->cut;
+	return path == DYSCO_PATH_NEW && length_of(s) == 0 && !has(s, DYSCO_TCP_PSH) &&
+	       s->seq == two->peer_cut && s->ack == two->cut;
 }
 
 /* Takes over what it acknowledges and grants; true: the host has to see it. */

@@ -73,9 +73,14 @@ DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const str
 	}
 	seen |= DYSCO_SEEN_ANY;
 	if (p->flags & DYSCO_TCP_ACK) {
-		/* A window belongs to its acknowledgement: one that was overtaken counts no more.
+		/*
+		 * A window belongs to its acknowledgement: one that was overtaken counts no
+		 * more. A smaller one for the same was overtaken, too, or takes back what was
+		 * granted (RFC 9293 3.8.6.2.1); but that of a SYN is not scaled.
 		 */
-		if (fresh || !(seen & DYSCO_SEEN_ACK) || !dysco_seq_after(run->ack, p->ack)) {
+		if (fresh || !(seen & DYSCO_SEEN_ACK) || dysco_seq_after(p->ack, run->ack) ||
+		    (p->ack == run->ack &&
+		     (p->window > run->window || !(seen & DYSCO_SEEN_CONFIRM)))) {
 			run->ack = p->ack;
 			run->window = p->window;
 		}

@@ -86,7 +86,7 @@ const struct xp_config xp_configs[] = {
      .app = {{.units = 2, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NEAR_WRAP, AGED(2), .ts = true, .sack = true, .script = {REPLACE(0, 1, 2)}},
     {"insert-slow", "a reader that lets the window close", .hosts = 3,
-     .box = {[2] = XP_BOX_FORWARD},
+     .box = {[2] = XP_BOX_STRICT},
      .app = {{.units = 4, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN, .slow = 1}},
      .mss = 2, .buffer = 2, NUMBERS, AGED(2), .script = {REPLACE(0, 1, 2)}},
     {"insert-two", "two boxes are inserted", .hosts = 4,

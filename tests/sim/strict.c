@@ -154,18 +154,6 @@ static const char *judge(struct sim_track *track, bool reply, const struct sim_s
 	return wrong;
 }
 
-/*
- * In two paths the sender may learn of a larger window on the old path, sooner
- * than the boxes of the new one: what shows it there is late or lost, or the
- * reader had it opened before there was a new path (docs/simulator.md, known
- * limits).
- */
-static bool may_be_behind(const struct sim_world *w, uint8_t flow, uint8_t side)
-{
-	return w->loss || w->duplicate || w->reorder || flow >= w->n_flows ||
-	       w->flows[flow].app[!side].slow_reader;
-}
-
 /* False: it drops the packet. What nobody but the session's own ends did wrong fails the run. */
 bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packet *packet,
 		       const struct sim_segment *s)
@@ -196,9 +184,6 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	sim_say(w, "    box %u: invalid: %s", node, wrong);
 	/* Agents punt a connection's first packets: those that follow may overtake them. */
 	old = old && (late || !w->moving);
-	if (track && after(s->seq, track->side[reply].maxend)) {
-		old = old || may_be_behind(w, packet->meta.flow, packet->meta.side);
-	}
 	if (!over && !old && !(s->flags & (SIM_RST | SIM_SYN)) && packet->meta.flow < w->n_flows &&
 	    !w->flows[packet->meta.flow].disturbed) {
 		sim_fail(w, "box %u: a strict firewall drops a packet %s (flow %u)", node, wrong,

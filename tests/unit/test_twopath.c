@@ -143,6 +143,29 @@ static void the_handshakes_window_is_none(void **state)
 	(void)state;
 	assert_false(dysco_two_merge(&two, DYSCO_PATH_NEW, &s));
 	assert_int_equal(two.edge, CUT + 700);
+	s = segment(P, 0, CUT, 30000);
+	s.flags |= DYSCO_TCP_PSH; /* a host's that has the same numbers */
+	assert_true(dysco_two_merge(&two, DYSCO_PATH_NEW, &s));
+	assert_int_equal(two.edge, CUT + 30000);
+}
+
+/* It was said on the new path, and lost there: who waits for it probes by the old one. */
+static void a_window_that_was_lost_is_told_again(void **state)
+{
+	struct dysco_two two = start(true);
+	struct dysco_segment asked = segment(P - 1, 0, CUT, 1000);
+	struct dysco_parts parts = route(&two, segment(CUT, 0, P, 3000));
+
+	(void)state;
+	assert_int_equal(parts.count, 2);
+	assert_true(parts.part[1].s.flags & DYSCO_TCP_PSH);
+	parts = route(&two, segment(CUT, 0, P, 3000));
+	assert_int_equal(parts.count, 1);
+	assert_true(dysco_two_merge(&two, DYSCO_PATH_OLD, &asked));
+	parts = route(&two, segment(CUT, 0, P, 3000));
+	assert_int_equal(parts.count, 2);
+	assert_int_equal(parts.part[1].path, DYSCO_PATH_NEW);
+	assert_int_equal(parts.part[1].s.edge, P + 3000);
 }
 
 /* No other window could be right before it is known where the peer's new path begins. */
@@ -385,6 +408,7 @@ int main(void)
 	    cmocka_unit_test(the_base_is_no_acknowledgement),
 	    cmocka_unit_test(a_window_opens),
 	    cmocka_unit_test(the_handshakes_window_is_none),
+	    cmocka_unit_test(a_window_that_was_lost_is_told_again),
 	    cmocka_unit_test(no_window_before_the_peers_cut),
 	    cmocka_unit_test(probes_keep_their_number),
 	    cmocka_unit_test(an_old_acknowledgement_is_lifted),
