@@ -31,6 +31,7 @@ struct dysco_job;      /* job.h */
 struct dysco_order;    /* wish.h */
 struct dysco_fault;    /* fault.c */
 struct dysco_journal;  /* journal.h */
+struct dysco_health;   /* health.h */
 
 /* What the agent tells its surroundings. */
 struct dysco_agent_hooks {
@@ -102,6 +103,7 @@ struct dysco_agent {
 	uint64_t ports_looked_up_ns, attachments_checked_ns, ids_pruned_ns;
 	bool state_changed; /* run-time changes to be stored; the storing side clears it */
 	struct dysco_journal *journal;
+	struct dysco_health *health;
 };
 
 /*
@@ -201,6 +203,11 @@ void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *
 void dysco_reconfig_answer(struct dysco_agent *agent);
 void dysco_reconfig_expire(struct dysco_agent *agent, uint64_t now_ns);
 void dysco_reconfig_forget(struct dysco_agent *agent, const void *client);
+
+/* ---- recover.c ---- */
+/* session recover; 0: the answer comes LATER. */
+int dysco_recover_start(struct dysco_agent *agent, void *client, const struct dysco_words *words,
+			struct dysco_conf_error *error);
 
 /* ---- late.c ---- */
 /* session adopt: 0: *now is the answer, or NULL: it comes LATER. */

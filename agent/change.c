@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/health.h"
 #include "agent/job.h"
 #include "agent/journal.h"
 #include "agent/log.h"
@@ -226,6 +227,7 @@ int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, b
 	agent->config = config;
 	agent->changes++;
 	dysco_core_setup_changed(&agent->core, &config->setup);
+	dysco_health_changed(agent, old);
 	detach_old(agent, old);
 	reserve_ports(agent, old);
 	dysco_log_set_level(config->log_level);
@@ -432,6 +434,9 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 	}
 	dysco_core_start(&agent->core, &agent->dp.table, &next->setup, seed);
 	agent->core.settles = true;
+	if (dysco_health_start(agent) != 0) {
+		return dysco_conf_fail(error, "internal", NULL, "out of memory");
+	}
 	agent->core.knows_late = true;
 	dysco_late_resume(agent);
 	agent->phases.moves = agent->core.attempt_moves - 1; /* attempts of the agent before */
@@ -455,6 +460,7 @@ void dysco_agent_stop(struct dysco_agent *agent)
 	dysco_fault_stop(agent);
 	dysco_hold_stop(agent);
 	dysco_phases_free(&agent->phases);
+	dysco_health_stop(agent);
 	dysco_config_free(agent->config);
 	dysco_config_free(agent->base);
 	dysco_journal_free(agent->journal);

@@ -203,6 +203,14 @@ static json_t *do_session_change(struct request *r)
 	return answer;
 }
 
+static json_t *do_session_recover(struct request *r)
+{
+	if (dysco_recover_start(r->agent, r->client, &r->words, &r->error) == 0) {
+		r->kind = DYSCO_ANSWER_LATER;
+	}
+	return NULL;
+}
+
 /* The policies that name it themselves, and so still send new sessions there. */
 static json_t *policies_naming(const struct dysco_agent *agent, const struct dysco_place *box)
 {
@@ -301,6 +309,7 @@ static const struct question questions[] = {
     {"session", "insert", 4, DYSCO_WORDS_MAX, do_session_change},
     {"session", "remove", 4, DYSCO_WORDS_MAX, do_session_change},
     {"session", "replace", 5, DYSCO_WORDS_MAX, do_session_change},
+    {"session", "recover", 3, DYSCO_WORDS_MAX, do_session_recover},
     {"job", "list", 2, 2, do_jobs},
     {"job", "show", 3, 3, do_job},
     {"job", "pause", 3, 3, do_job},

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "agent/health.h"
 #include "agent/log.h"
 #include "agent/show.h"
 #include "rewrite/packet.h"
@@ -97,6 +98,24 @@ static json_t *event_json(const struct dysco_agent *agent, const struct dysco_ac
 	return o;
 }
 
+void dysco_health_say(struct dysco_agent *agent, const char *event, uint32_t slot, const char *box,
+		      const char *reason)
+{
+	json_t *o;
+
+	if (!agent->hooks.listening(agent->hooks.context)) {
+		return;
+	}
+	o = new_event(event);
+	if (slot != DYSCO_NO_SLOT) {
+		describe_leg(agent, slot, o);
+	}
+	json_object_set_new(o, "box", box ? json_string(box) : json_null());
+	json_object_set_new(o, "reason", reason ? json_string(reason) : json_null());
+	agent->hooks.event(agent->hooks.context, o);
+	json_decref(o);
+}
+
 /* What an operator should hear of without asking: the agent has run out of something. */
 static void log_event(const struct dysco_action *action)
 {
@@ -171,6 +190,10 @@ void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *act
 	}
 	if (action->event == DYSCO_EVENT_ADOPTED) {
 		dysco_late_adopted(agent, action->slot);
+	}
+	if (action->event == DYSCO_EVENT_PROBED || action->event == DYSCO_EVENT_RECONFIGURED ||
+	    action->event == DYSCO_EVENT_RECONFIG_FAILED) {
+		dysco_health_event(agent, action);
 	}
 	if (is_reconfiguration(action)) {
 		sight = dysco_phases_outcome(agent, action);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/health.h"
 #include "agent/job.h"
 #include "agent/log.h"
 #include "rewrite/packet.h"
@@ -152,6 +153,7 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 		more = dysco_core_time_passed(&agent->core, now_ns, SCAN_SLOTS, &agent->actions);
 		dysco_agent_perform(agent, NULL);
 	}
+	dysco_health_tick(agent, now_ns);
 	dysco_trace_expire(agent, now_ns);
 	dysco_hold_retry(agent, now_ns);
 	dysco_late_tick(agent, now_ns);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/health.h"
 #include "agent/log.h"
 #include "conf/parse.h"
 
@@ -119,6 +120,7 @@ json_t *dysco_show_status(const struct dysco_agent *agent)
 	json_object_set_new(o, "attachments", attachments);
 	json_object_set_new(o, "policies", json_integer(setup->n_policies));
 	json_object_set_new(o, "ports", json_string(ports));
+	json_object_set_new(o, "health", dysco_health_show(agent));
 	return o;
 }
 
@@ -169,7 +171,7 @@ json_t *dysco_show_boxes(const struct dysco_agent *agent)
 
 	for (uint16_t i = 0; i < setup->n_boxes; i++) {
 		const struct dysco_box *b = &setup->boxes[i];
-		json_t *addresses = json_array();
+		json_t *addresses = json_array(), *box;
 		char name[DYSCO_ENDPOINT_TEXT];
 
 		dysco_config_box_text(name, b);
@@ -179,10 +181,11 @@ json_t *dysco_show_boxes(const struct dysco_agent *agent)
 		if (!dysco_addr_is_zero(&b->ip6)) {
 			json_array_append_new(addresses, dysco_json_addr(&b->ip6));
 		}
-		json_array_append_new(boxes, json_pack("{s:s, s:o, s:I, s:b}", "name", name,
-						       "addresses", addresses, "sessions",
-						       (json_int_t)agent->core.box_sessions[i],
-						       "draining", b->draining));
+		box = json_pack("{s:s, s:o, s:I, s:b}", "name", name, "addresses", addresses,
+				"sessions", (json_int_t)agent->core.box_sessions[i], "draining",
+				b->draining);
+		dysco_health_show_box(agent, i, box);
+		json_array_append_new(boxes, box);
 	}
 	return json_pack("{s:o}", "boxes", boxes);
 }
@@ -262,6 +265,7 @@ static json_t *show_policy(const struct dysco_agent *agent, uint16_t i, uint32_t
 	json_object_set_new(o, "mandatory", show_mandatory(setup, p));
 	json_object_set_new(o, "existing",
 			    json_string(p->existing == DYSCO_EXISTING_MOVE ? "move" : "keep"));
+	json_object_set_new(o, "on_failure", json_string(dysco_on_failure_name(p->on_failure)));
 	json_object_set_new(o, "retries", json_integer(p->retries));
 	json_object_set_new(o, "filter", json_string(dysco_config_filter_text(agent->config, i)));
 	json_object_set_new(o, "sessions", json_integer(sessions));

@@ -8,7 +8,7 @@
 #define POLICY                                                                                     \
 	"NAME [priority N] [at HOST[,HOST]] [via HOP[,HOP]...] [exit BOX]\n"                       \
 	"                 [mandatory HOP[,HOP]] [fail open|closed] [retries N]\n"                  \
-	"                 [existing keep|move] filter EXPR"
+	"                 [on-failure replace|bypass|close|none] [existing keep|move] filter EXPR"
 
 const struct dysco_command dysco_commands[] = {
     {"status", "", "the agent, its hosts and attachments", 0, dysco_show_status, NULL},
@@ -53,6 +53,8 @@ const struct dysco_command dysco_commands[] = {
      "what a box of this host adds to numbers, for good", 1, NULL, NULL},
     {"session thaw", "SESSION [host HOST]", "that it is not constant yet", 1, NULL, NULL},
     {"triggers", "all|removal|none", "what boxes may ask of hosts here", 1, NULL, NULL},
+    {"session recover", "SESSION [BOX...] [--force]",
+     "a new path from end to end, without the old one", 1, dysco_show_reconfigured, NULL},
     {"job list", "", "changes of many sessions, at work or over", 0, dysco_show_jobs, NULL},
     {"job show", "ID [--wait]", "what has become of its sessions", 1, dysco_show_job, NULL},
     {"job pause", "ID", "begins with no more sessions", 1, NULL, NULL},
@@ -61,6 +63,8 @@ const struct dysco_command dysco_commands[] = {
     {"monitor", "", "events as they come", 0, dysco_show_event, NULL},
     {"stats", "[--all]", "counters, and drops by reason", 0, dysco_show_stats, NULL},
     {"metrics", "", "what the agent counts, for Prometheus", 0, dysco_show_metrics, NULL},
+    {"health", "off | on [interval T] [timeout T] [failures N] [successes N] [rate N]",
+     "how boxes are watched", 1, NULL, NULL},
     {"log", "debug|info|warn|error", "how much the agent says", 1, NULL, NULL},
     {"doctor", "[IFACE...]", "what is wrong on this machine, and how to mend it", 0, NULL,
      dysco_run_doctor},

@@ -95,6 +95,18 @@ void dysco_show_property(const char *name, const char *value)
 	}
 }
 
+static void show_health(const json_t *health)
+{
+	if (!dysco_json_true(health, "on")) {
+		printf("health off\n");
+		return;
+	}
+	printf("health every %" JSON_INTEGER_FORMAT " ms, time-out %" JSON_INTEGER_FORMAT
+	       " ms, down after %" JSON_INTEGER_FORMAT ", up after %" JSON_INTEGER_FORMAT "\n",
+	       dysco_json_count(health, "interval_ms"), dysco_json_count(health, "timeout_ms"),
+	       dysco_json_count(health, "failures"), dysco_json_count(health, "successes"));
+}
+
 static void show_agent(const json_t *answer)
 {
 	char up[DYSCO_QUANTITY_BYTES];
@@ -142,6 +154,7 @@ enum dysco_exit dysco_show_status(const struct dysco_cli *cli, const json_t *ans
 {
 	(void)cli;
 	show_agent(answer);
+	show_health(json_object_get(answer, "health"));
 	putchar('\n');
 	dysco_show_rows("HOST ADDRESSES", json_object_get(answer, "hosts"), add_host,
 			"no hosts: 'dysco host NAME address ADDR' makes one");
@@ -154,11 +167,17 @@ enum dysco_exit dysco_show_status(const struct dysco_cli *cli, const json_t *ans
 
 static void add_box(struct dysco_text_table *table, const json_t *box)
 {
+	const char *state = dysco_json_text(box, "state"), *cause = dysco_json_text(box, "cause");
+
 	dysco_cell_text(table, box, "name");
 	dysco_cell_list(table, box, "addresses", " ");
 	dysco_cell_count(table, box, "sessions");
-	dysco_table_add(table, DYSCO_YELLOW, "%s",
-			dysco_json_true(box, "draining") ? "draining" : "");
+	dysco_table_add(table,
+			strcmp(state, "up") == 0     ? DYSCO_GREEN
+			: strcmp(state, "down") == 0 ? DYSCO_RED
+						     : DYSCO_YELLOW,
+			"%s%s%s%s", state[0] ? state : "-", cause[0] ? ": " : "", cause,
+			dysco_json_true(box, "draining") ? ", draining" : "");
 }
 
 enum dysco_exit dysco_show_boxes(const struct dysco_cli *cli, const json_t *answer)
@@ -239,8 +258,9 @@ enum dysco_exit dysco_show_metrics(const struct dysco_cli *cli, const json_t *an
 
 static enum dysco_colour event_colour(const char *event)
 {
-	static const char *const bad[] = {"reset",  "refused", "expired",
-					  "killed", "dropped", "bypassed"};
+	static const char *const bad[] = {
+	    "reset",	"refused",  "expired",	   "killed",	    "dropped",
+	    "bypassed", "box_down", "path_broken", "closed_failed", "recovery_failed"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (strcmp(event, bad[i]) == 0) {
@@ -285,6 +305,7 @@ enum dysco_exit dysco_show_event(const struct dysco_cli *cli, const json_t *answ
 	}
 	event_word(answer, "host");
 	event_word(answer, "policy");
+	event_word(answer, "box");
 	event_word(answer, "reason");
 	event_attempt(json_object_get(answer, "attempt"));
 	putchar('\n');

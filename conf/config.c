@@ -38,6 +38,7 @@ struct dysco_config *dysco_config_new(struct dysco_ids *ids)
 	config->setup.port_last = DYSCO_PORT_LAST;
 	config->setup.timeouts = (struct dysco_timeouts)DYSCO_TIMEOUTS_DEFAULT;
 	config->legs = DYSCO_LEGS_DEFAULT;
+	config->health = (struct dysco_health_setup)DYSCO_HEALTH_DEFAULT;
 	config->log_level = DYSCO_LOG_INFO;
 	config->ids = ids;
 	return config;
@@ -87,6 +88,7 @@ static const struct row rows[] = {
     {"triggers", NULL, true, true, dysco_apply_triggers},
     {"socket", NULL, true, false, dysco_apply_socket},
     {"metrics", NULL, true, false, dysco_apply_metrics},
+    {"health", NULL, true, true, dysco_apply_health},
     {"host", NULL, true, true, dysco_apply_host},
     {"attach", NULL, true, true, dysco_apply_attach},
     {"detach", NULL, true, true, dysco_apply_detach},

@@ -34,6 +34,20 @@ int dysco_conf_fail(struct dysco_conf_error *error, const char *code, const char
 
 enum dysco_log_level { DYSCO_LOG_ERROR = 0, DYSCO_LOG_WARN, DYSCO_LOG_INFO, DYSCO_LOG_DEBUG };
 
+/* How the health of boxes is watched (docs/operations.md). */
+struct dysco_health_setup {
+	bool off;
+	uint32_t interval_ms; /* between questions; a session silent for so long is looked at */
+	uint32_t timeout_ms;  /* for an answer */
+	uint32_t failures;    /* in a row: down */
+	uint32_t successes;   /* in a row: up again */
+	uint32_t rate;	      /* sessions looked at in a second, at most */
+};
+#define DYSCO_HEALTH_DEFAULT                                                                       \
+	{                                                                                          \
+		false, 1000, 500, 3, 3, 100                                                        \
+	}
+
 /* A compiled filter expression, shared by the copies of a configuration. */
 struct dysco_filter;
 
@@ -54,6 +68,7 @@ struct dysco_config {
 	uint16_t n_attachments;
 	bool key_inside; /* a key stands in the file itself, which others must not read then */
 	uint32_t legs;
+	struct dysco_health_setup health;
 	enum dysco_log_level log_level;
 	struct dysco_listen metrics;
 	char socket_group[DYSCO_NAME_BYTES]; /* may ask what a box may ask; empty: nobody */

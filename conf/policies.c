@@ -135,6 +135,23 @@ static int take_fail(struct dysco_statement *s, struct dysco_policy *p)
 		    : -1;
 }
 
+static int take_on_failure(struct dysco_statement *s, struct dysco_policy *p)
+{
+	static const char *const names[] = {"replace", "bypass", "close", "none"};
+	const char *word = dysco_statement_need(s, "what to do on failure");
+
+	for (int i = 0; word && i < 4; i++) {
+		if (strcmp(word, names[i]) == 0) {
+			p->on_failure = (enum dysco_on_failure)i;
+			return 0;
+		}
+	}
+	return word ? dysco_conf_fail(s->error, "bad_value", "replace, bypass, close or none",
+				      "policy %s: '%.60s' is no way to meet a failure", p->name,
+				      word)
+		    : -1;
+}
+
 static int take_exit(struct dysco_statement *s, struct dysco_policy *p)
 {
 	const char *word = dysco_statement_need(s, "the box at the exit");
@@ -236,6 +253,9 @@ static int take_clause(struct dysco_statement *s, struct dysco_policy *p, const 
 	if (strcmp(word, "fail") == 0) {
 		return take_fail(s, p);
 	}
+	if (strcmp(word, "on-failure") == 0) {
+		return take_on_failure(s, p);
+	}
 	if (strcmp(word, "mandatory") == 0) {
 		return take_list(s, p, "the boxes behind `mandatory`", mark_mandatory);
 	}
@@ -243,8 +263,8 @@ static int take_clause(struct dysco_statement *s, struct dysco_policy *p, const 
 		return take_existing(s, p);
 	}
 	return dysco_conf_fail(s->error, "syntax",
-			       "priority, at, via, exit, mandatory, fail, retries, existing, and "
-			       "filter last",
+			       "priority, at, via, exit, mandatory, fail, on-failure, retries, "
+			       "existing, and filter last",
 			       "policy %s: '%.60s' is not expected here", p->name, word);
 }
 

@@ -37,6 +37,7 @@ int dysco_apply_log(struct dysco_statement *s);
 int dysco_apply_triggers(struct dysco_statement *s);
 int dysco_apply_socket(struct dysco_statement *s);
 int dysco_apply_metrics(struct dysco_statement *s);
+int dysco_apply_health(struct dysco_statement *s);
 int dysco_apply_host(struct dysco_statement *s);
 int dysco_apply_attach(struct dysco_statement *s);
 int dysco_apply_detach(struct dysco_statement *s);

@@ -356,7 +356,8 @@ void dysco_syn_arrived(struct dysco_core *core, struct dysco_work *w)
 		return;
 	}
 	reason = dysco_open_message(core, &hdr, payload, w->p.payload_bytes);
-	if (reason == DYSCO_REASON_NONE && dysco_message_is_control(hdr.type)) {
+	if (reason == DYSCO_REASON_NONE &&
+	    (dysco_message_is_control(hdr.type) || hdr.type == DYSCO_MSG_PROBE)) {
 		dysco_ctl_syn_arrived(core, w, &hdr, slot);
 		return;
 	}

@@ -106,8 +106,8 @@ static uint64_t rank(const struct choice *c, uint16_t box)
 	}
 }
 
-/* The instance of a type for this session; NULL: none has an address in the family. */
-static const struct dysco_box *choose(const struct choice *c, bool ip4)
+/* The instance of a type for this session; NULL: none (that is up) has an address in the family. */
+static const struct dysco_box *choose_of(const struct choice *c, bool ip4, bool down_too)
 {
 	const struct dysco_box *best = NULL;
 	uint64_t best_rank = 0;
@@ -117,7 +117,8 @@ static const struct dysco_box *choose(const struct choice *c, bool ip4)
 		const struct dysco_box *box = &c->core->setup->boxes[n];
 		uint64_t r;
 
-		if (!box_address(box, ip4) || box->draining) {
+		if (!box_address(box, ip4) || box->draining ||
+		    (c->core->box_down[n] && !down_too)) {
 			continue;
 		}
 		r = rank(c, n);
@@ -127,6 +128,14 @@ static const struct dysco_box *choose(const struct choice *c, bool ip4)
 		}
 	}
 	return best;
+}
+
+/* A box that is down is better than none: it may have come back. */
+static const struct dysco_box *choose(const struct choice *c, bool ip4)
+{
+	const struct dysco_box *up = choose_of(c, ip4, false);
+
+	return up ? up : choose_of(c, ip4, true);
 }
 
 static const char *select_name(enum dysco_select select)

@@ -165,6 +165,22 @@ void dysco_ctl_send(struct dysco_core *core, struct dysco_actions *out, uint32_t
 		     is_last(type));
 }
 
+void dysco_ctl_say(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+		   const uint8_t *message, size_t bytes)
+{
+	send_segment(core, out, slot, message, bytes, false);
+}
+
+void dysco_ctl_finish(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		      struct dysco_actions *out)
+{
+	if (dysco_leg_at(core, slot)->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK) {
+		send_segment(core, out, slot, NULL, 0, true);
+	}
+	dysco_leg_at(core, slot)->run[DYSCO_OUT].seen |= DYSCO_SEEN_FIN;
+	dysco_cold_at(core, slot)->ended_ns = now_ns ? now_ns : 1;
+}
+
 void dysco_ctl_along(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 		     enum dysco_message_type type, const struct dysco_msg_control *msg)
 {
@@ -188,6 +204,9 @@ static void note_segment(struct dysco_leg *leg, struct dysco_leg_cold *cold,
 
 	got->packets++;
 	got->last_ns = now_ns;
+	if (p->flags & DYSCO_TCP_FIN) {
+		got->seen |= DYSCO_SEEN_FIN;
+	}
 	if (p->flags & DYSCO_TCP_SYN) {
 		got->seen |= (p->flags & DYSCO_TCP_ACK) ? DYSCO_SEEN_SYNACK : DYSCO_SEEN_SYN;
 		cold->syn_count = !(p->flags & DYSCO_TCP_ACK);
@@ -221,9 +240,13 @@ static void mail_from(struct dysco_core *core, struct dysco_work *w, uint32_t sl
 	    .w = w, .via = slot, .host = dysco_leg_at(core, slot)->host, .type = type};
 	uint32_t before = dysco_leg_at(core, slot)->run[DYSCO_OUT].seq_end;
 
-	dysco_message_read_control(&mail.msg, w->in->data + w->p.payload);
 	dysco_act(w->out, DYSCO_ACT_DROP, slot); /* it ends here */
-	dysco_mail_arrived(core, &mail);
+	if (dysco_message_is_probe(type)) {
+		dysco_probe_arrived(core, w, slot, type);
+	} else {
+		dysco_message_read_control(&mail.msg, w->in->data + w->p.payload);
+		dysco_mail_arrived(core, &mail);
+	}
 	acknowledge(core, w, slot, before);
 }
 
@@ -248,11 +271,16 @@ static uint32_t leg_of_session(const struct dysco_core *core, uint16_t host,
 void dysco_ctl_syn_arrived(struct dysco_core *core, struct dysco_work *w,
 			   const struct dysco_header *hdr, uint32_t slot)
 {
-	struct dysco_msg_control msg;
+	struct dysco_msg_control msg = {.id = {{0}}}; /* that of a channel */
 	struct dysco_leg beside = {.host = w->in->host, .attachment = w->in->attachment};
 	struct dysco_tuple wire = dysco_tuple_reverse(&w->p.tuple);
 
-	dysco_message_read_control(&msg, w->in->data + w->p.payload);
+	if (!dysco_message_is_probe(hdr->type)) {
+		dysco_message_read_control(&msg, w->in->data + w->p.payload);
+	} else if (dysco_channel_is_old(core, slot, dysco_step_seq_end(&w->p))) {
+		dysco_leg_free(core, slot);
+		slot = DYSCO_NO_SLOT;
+	}
 	if (slot != DYSCO_NO_SLOT &&
 	    (dysco_leg_at(core, slot)->role != DYSCO_ROLE_CONTROL ||
 	     memcmp(&dysco_cold_at(core, slot)->id, &msg.id, sizeof(msg.id)) != 0)) {
@@ -283,6 +311,11 @@ static void reset_arrived(struct dysco_core *core, struct dysco_work *w, uint32_
 			   w->p.ack == dysco_leg_at(core, slot)->run[DYSCO_OUT].seq_end;
 
 	dysco_act(w->out, DYSCO_ACT_DROP, slot);
+	if (dysco_channel_is_open(core, slot) &&
+	    (dysco_leg_at(core, slot)->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
+		/* its agent has forgotten it: another one has to be opened */
+		dysco_leg_at(core, slot)->run[DYSCO_IN].seen |= DYSCO_SEEN_FIN;
+	}
 	if (answers_syn && index != DYSCO_NO_ATTEMPT) {
 		mail.msg = dysco_attempt_message(core, index);
 		mail.msg.attempt.reason = DYSCO_NACK_UNKNOWN;
@@ -305,7 +338,8 @@ void dysco_ctl_segment_arrived(struct dysco_core *core, struct dysco_work *w, ui
 		reason = DYSCO_REASON_BAD_PACKET;
 	} else if (w->p.payload_bytes) {
 		reason = dysco_open_message(core, &hdr, payload, w->p.payload_bytes);
-		if (reason == DYSCO_REASON_NONE && !dysco_message_is_control(hdr.type)) {
+		if (reason == DYSCO_REASON_NONE && !dysco_message_is_control(hdr.type) &&
+		    !dysco_message_is_probe(hdr.type)) {
 			reason = DYSCO_REASON_MSG_MALFORMED;
 		}
 	}

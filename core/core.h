@@ -50,6 +50,7 @@ enum dysco_event_kind {
 	DYSCO_EVENT_RECONFIGURED,    /* at an anchor: the new path is the path */
 	DYSCO_EVENT_RECONFIG_FAILED, /* at the left anchor; reason: enum dysco_nack */
 	DYSCO_EVENT_ADOPTED,	     /* late attach, asked for by the other end: a leg was made */
+	DYSCO_EVENT_PROBED,	     /* an answer to dysco_core_probe(): probe; slot: the channel */
 };
 
 struct dysco_action {
@@ -67,6 +68,7 @@ struct dysco_actions {
 	uint32_t used;					 /* bytes of arena */
 	struct dysco_action list[DYSCO_ACTIONS_MAX + 1]; /* the last is never counted */
 	struct dysco_msg_trace_reply trace;		 /* of DYSCO_EVENT_TRACE */
+	struct dysco_msg_probe_reply probe;		 /* of DYSCO_EVENT_PROBED */
 	uint8_t arena[DYSCO_ACTIONS_ARENA];
 };
 
@@ -113,7 +115,11 @@ struct dysco_core {
 	uint32_t scan_slot;
 	uint32_t round_robin[DYSCO_TYPES_MAX];
 	uint32_t box_sessions[DYSCO_BOXES_MAX]; /* live sessions this agent sent through the box */
-	uint32_t trace_nonces[8];		/* of the questions asked last */
+	bool box_down[DYSCO_BOXES_MAX]; /* not chosen while another box of the type is not; the
+					   caller's to set, by index of the setup */
+	uint64_t probes_since_ns;	/* probes answered in a second */
+	uint32_t probes;
+	uint32_t trace_nonces[8]; /* of the questions asked last */
 	uint32_t traces;
 	struct dysco_port_bitmap held[16];
 	bool settles;	 /* set by a caller that calls dysco_core_settled() */
@@ -232,6 +238,23 @@ bool dysco_core_attempt_due(struct dysco_core *core, uint64_t now_ns, uint32_t i
  */
 bool dysco_core_freeze(struct dysco_core *core, uint32_t slot, const struct dysco_offsets *delta,
 		       bool frozen);
+
+/*
+ * Health (docs/protocol.md 12.14). A channel is a control session to the agent of a host,
+ * from the host and attachment of a leg (or of another channel); its slot, DYSCO_NO_SLOT:
+ * no room. It lasts until it is closed, or nothing has been said on it for a while.
+ */
+uint32_t dysco_core_channel_open(struct dysco_core *core, uint64_t now_ns, uint32_t beside,
+				 const struct dysco_addr *to);
+void dysco_core_channel_close(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			      struct dysco_actions *out);
+/* Has the other side ever answered on it? */
+bool dysco_core_channel_answered(const struct dysco_core *core, uint32_t slot);
+/* Asks; the answer comes as DYSCO_EVENT_PROBED. false: there is no such channel (any more). */
+bool dysco_core_probe(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		      const struct dysco_msg_trace *probe, struct dysco_actions *out);
+/* Sends an empty segment of the session that changes nothing, as TCP keepalive does. */
+bool dysco_core_nudge(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
 
 /* What a SYN with this session five-tuple from this host would do now (`policy test`): changes
  * nothing. */

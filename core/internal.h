@@ -9,7 +9,7 @@
  *   trace.c    control segments                           policy.c checks of a setup
  *   twopath.c  what goes where in two paths (pure)        segment.c packets and their numbers
  *   relay.c    packets of a session in two paths          names.c  legs by their session
- *   reconfig.h the files of reconfiguration
+ *   probe.c    health of hosts and of sessions' paths     reconfig.h the files of reconfiguration
  */
 #ifndef DYSCO_CORE_INTERNAL_H
 #define DYSCO_CORE_INTERNAL_H
@@ -162,7 +162,6 @@ enum dysco_reason dysco_chain_first(const struct dysco_core *core, uint16_t poli
 				    size_t why_bytes);
 void dysco_chain_advance(struct dysco_core *core, uint16_t policy);
 bool dysco_chain_has_policy(const struct dysco_address_list *list, uint32_t tag);
-int dysco_box_by_address(const struct dysco_setup *setup, const struct dysco_addr *addr);
 /* The host's own address in this family, NULL: it has none. */
 const struct dysco_addr *dysco_host_address(const struct dysco_host *host, bool ip4);
 
@@ -196,7 +195,12 @@ const struct dysco_key *dysco_sign(struct dysco_core *core, struct dysco_header 
 bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 			const uint8_t *message, size_t bytes);
 
+void dysco_report_fill(const struct dysco_core *core, uint32_t slot, struct dysco_report *report);
+
 /* ---- time.c ---- */
+/* RST both ways, and the event; false: it has ended already. */
+bool dysco_kill_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			struct dysco_actions *out);
 /* RST with exact numbers, to both neighbours and the host. */
 void dysco_reset_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 			 struct dysco_actions *out);

@@ -282,9 +282,9 @@ static bool leg_lives(const struct dysco_core *core, const struct dysco_leg *leg
 					   !dysco_leg_is_over(dysco_leg_at(core, leg->partner)));
 }
 
-/* A host that has the session already cannot be a box of its new path. */
-static bool has_session(const struct dysco_core *core, uint16_t host,
-			const struct dysco_msg_syn *msg)
+/* Its leg at a host that has the session already, which cannot be a box of its new path then. */
+static uint32_t has_session(const struct dysco_core *core, uint16_t host,
+			    const struct dysco_msg_syn *msg)
 {
 	uint32_t slot = dysco_leg_by_id(core, host, &msg->id, DYSCO_NO_SLOT);
 
@@ -292,7 +292,26 @@ static bool has_session(const struct dysco_core *core, uint16_t host,
 					 !leg_lives(core, dysco_leg_at(core, slot)))) {
 		slot = dysco_leg_by_id(core, host, &msg->id, slot);
 	}
-	return slot != DYSCO_NO_SLOT;
+	return slot;
+}
+
+/*
+ * A recovery comes back to a box that has survived (docs/protocol.md 12.9): it is told
+ * that the old path is over, and has forgotten it when the SYN comes again.
+ */
+static bool left_for_recovery(struct dysco_core *core, struct dysco_work *w,
+			      const struct dysco_msg_syn *msg)
+{
+	uint32_t slot = has_session(core, w->in->host, msg);
+	uint8_t role = dysco_leg_at(core, slot)->role;
+
+	if (msg->attempt.kind != DYSCO_KIND_RECOVERY || slot == DYSCO_NO_SLOT ||
+	    (role != DYSCO_ROLE_LEFT && role != DYSCO_ROLE_RIGHT)) {
+		return false;
+	}
+	dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
+	dysco_leave_box(core, w->now_ns, slot, w->out);
+	return true;
 }
 
 /* Without a record a box's agent could not tell the new path's SYN from an ordinary one. */
@@ -331,8 +350,13 @@ bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
 		old_syn(core, w);
 		return true;
 	}
+	if (index == DYSCO_NO_ATTEMPT && fate == DYSCO_NONCE_UNKNOWN &&
+	    left_for_recovery(core, w, msg)) {
+		return true;
+	}
 	if (index != DYSCO_NO_ATTEMPT || msg->list.next + 1 == msg->list.count ||
-	    fate != DYSCO_NONCE_UNKNOWN || !has_room(core) || has_session(core, w->in->host, msg)) {
+	    fate != DYSCO_NONCE_UNKNOWN || !has_room(core) ||
+	    has_session(core, w->in->host, msg) != DYSCO_NO_SLOT) {
 		refuse_syn(core, w);
 		return true;
 	}

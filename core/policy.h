@@ -67,12 +67,21 @@ enum dysco_fail { DYSCO_FAIL_CLOSED = 0, DYSCO_FAIL_OPEN };
 /* What a change of the policy means to the sessions that live. */
 enum dysco_existing { DYSCO_EXISTING_KEEP = 0, DYSCO_EXISTING_MOVE };
 
+/* What becomes of living sessions when a box of their chain fails. */
+enum dysco_on_failure {
+	DYSCO_ON_FAILURE_REPLACE = 0, /* by another box of its type; if there is none: as `fail` */
+	DYSCO_ON_FAILURE_BYPASS,
+	DYSCO_ON_FAILURE_CLOSE,
+	DYSCO_ON_FAILURE_NONE,
+};
+
 struct dysco_policy {
 	char name[DYSCO_NAME_BYTES];
 	uint32_t tag; /* != 0: hash of the name; the same policy on several agents applies once */
 	uint32_t priority; /* higher first */
 	enum dysco_fail fail;
 	enum dysco_existing existing;
+	enum dysco_on_failure on_failure;
 	uint8_t retries; /* fail-open: SYNs tried with the chain before going without; >= 1 */
 	uint8_t n_hops, n_at;
 	struct dysco_policy_hop hops[DYSCO_POLICY_HOPS];
@@ -130,6 +139,8 @@ uint32_t dysco_policy_tag(const char *name);
 
 bool dysco_prefix_contains(const struct dysco_prefix *prefix, const struct dysco_addr *addr);
 bool dysco_host_has(const struct dysco_host *host, const struct dysco_addr *addr);
+/* Index of the box with this address, -1: none. */
+int dysco_box_by_address(const struct dysco_setup *setup, const struct dysco_addr *addr);
 const struct dysco_host *dysco_setup_host(const struct dysco_setup *setup, uint16_t id);
 
 #endif

@@ -78,6 +78,23 @@ bool dysco_ctl_gives_way(struct dysco_core *core, uint32_t *slot);
 void dysco_ctl_along(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 		     enum dysco_message_type type, const struct dysco_msg_control *msg);
 
+/* Sends FIN; what still comes is answered while it lingers. */
+void dysco_ctl_finish(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		      struct dysco_actions *out);
+/* A message of health on it. */
+void dysco_ctl_say(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
+		   const uint8_t *message, size_t bytes);
+
+/* ---- probe.c ---- */
+#define DYSCO_CHANNEL_IDLE_NS (60 * DYSCO_NS_PER_S)
+/* Is this leg an end of a channel, and has none of its sides ended it? */
+bool dysco_channel_is_open(const struct dysco_core *core, uint32_t slot);
+/* A SYN that ends there opens another one on the same ports. */
+bool dysco_channel_is_old(const struct dysco_core *core, uint32_t slot, uint32_t syn_end);
+/* PROBE or PROBE_REPLY came by it. */
+void dysco_probe_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+			 uint8_t type);
+
 /* ---- lock.c ---- */
 /* A LOCK that is new to this host. */
 void dysco_lock_requested(struct dysco_core *core, const struct dysco_mail *mail);

@@ -4,7 +4,7 @@
  * reported, what ended lingers and is freed, what is idle for too long is reset
  * (so that it cannot go on without its chain). Also resets on request.
  */
-#include "core/internal.h"
+#include "core/reconfig.h"
 
 /* A leg and its partner are judged together and go together. */
 struct pair {
@@ -126,18 +126,11 @@ void dysco_reset_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot
 	reset_pair(core, now_ns, &pair, out);
 }
 
-bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
-		     struct dysco_actions *out)
+bool dysco_kill_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			struct dysco_actions *out)
 {
-	struct pair pair;
+	struct pair pair = pair_of(core, slot, now_ns);
 
-	out->count = 0;
-	out->used = 0;
-	if (slot == DYSCO_NO_SLOT || slot > core->high_slot ||
-	    dysco_leg_at(core, slot)->mode == DYSCO_MODE_FREE) {
-		return false;
-	}
-	pair = pair_of(core, slot, now_ns);
 	if (pair.over || dysco_leg_at(core, slot)->role == DYSCO_ROLE_CONTROL) {
 		return false;
 	}
@@ -148,6 +141,16 @@ bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	dysco_count(core, DYSCO_COUNTER_KILLED);
 	dysco_event(out, DYSCO_EVENT_KILLED, slot, DYSCO_REASON_NONE);
 	return true;
+}
+
+bool dysco_core_kill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		     struct dysco_actions *out)
+{
+	out->count = 0;
+	out->used = 0;
+	return slot != DYSCO_NO_SLOT && slot <= core->high_slot &&
+	       dysco_leg_at(core, slot)->mode != DYSCO_MODE_FREE &&
+	       dysco_kill_session(core, now_ns, slot, out);
 }
 
 /* ---- reports ---- */
@@ -307,10 +310,13 @@ static void look_at_control(struct dysco_core *core, uint64_t now_ns, uint32_t s
 {
 	const struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 	uint64_t last = last_packet(dysco_leg_at(core, slot));
+	uint64_t linger_ns = core->setup->timeouts.linger * DYSCO_NS_PER_S;
 
+	if (dysco_channel_is_open(core, slot) && linger_ns < DYSCO_CHANNEL_IDLE_NS) {
+		linger_ns = DYSCO_CHANNEL_IDLE_NS;
+	}
 	last = cold->ended_ns > last ? cold->ended_ns : last;
-	if (cold->attempt == DYSCO_NO_ATTEMPT &&
-	    now_ns >= last + core->setup->timeouts.linger * DYSCO_NS_PER_S) {
+	if (cold->attempt == DYSCO_NO_ATTEMPT && now_ns >= last + linger_ns) {
 		dysco_leg_free(core, slot);
 	}
 }

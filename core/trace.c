@@ -133,7 +133,7 @@ static bool faces_left(const struct dysco_leg *leg)
 	return leg->role == DYSCO_ROLE_LEFT || leg->role == DYSCO_ROLE_LAST;
 }
 
-static void report(const struct dysco_core *core, uint32_t slot, struct dysco_report *report)
+void dysco_report_fill(const struct dysco_core *core, uint32_t slot, struct dysco_report *report)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	const struct dysco_host *host = dysco_setup_host(core->setup, leg->host);
@@ -192,7 +192,7 @@ uint32_t dysco_core_trace(struct dysco_core *core, uint32_t slot, struct dysco_a
 	memset(&out->trace, 0, sizeof(out->trace));
 	out->trace.trace = trace;
 	out->trace.trace.hop = 0;
-	report(core, slot, &out->trace.report);
+	dysco_report_fill(core, slot, &out->trace.report);
 	ask_along(core, out, slot, trace);
 	if (leg->partner != DYSCO_NO_SLOT) {
 		ask_along(core, out, leg->partner, trace);
@@ -210,7 +210,7 @@ static void question_arrived(struct dysco_core *core, struct dysco_work *w, uint
 	struct dysco_msg_trace_reply reply = {0};
 
 	dysco_message_read_trace(&reply.trace, payload);
-	report(core, slot, &reply.report);
+	dysco_report_fill(core, slot, &reply.report);
 	send_answer(core, w->out, slot, &reply);
 	dysco_count(core, DYSCO_COUNTER_TRACE_ANSWERED);
 	if (leg->partner != DYSCO_NO_SLOT && reply.trace.hop < DYSCO_HOPS_MAX) {

@@ -65,6 +65,16 @@
 	X(TRACE_ANSWERED, "trace_answered", "trace questions answered")                            \
 	X(RECONFIGURED, "reconfigured", "changes of chains completed at an anchor here")           \
 	X(RECONFIG_FAILED, "reconfig_failed", "changes of chains that did not come about")         \
+	X(PROBES, "probes", "questions asked after the health of boxes and sessions")              \
+	X(PROBES_ANSWERED, "probes_answered", "such questions answered")                           \
+	X(PROBES_LIMITED, "probes_limited", "such questions not answered: too many in a second")   \
+	X(PATHS_CHECKED, "paths_checked", "silent sessions whose path was looked at")              \
+	X(BOXES_DOWN, "boxes_down", "times that a box was found down")                             \
+	X(BOXES_UP, "boxes_up", "times that a box came back")                                      \
+	X(RECOVERED, "recovered", "sessions given a new path without a failed box")                \
+	X(RECOVERY_FAILED, "recovery_failed", "attempts at that which did not come about")         \
+	X(CLOSED_FAILED, "closed_failed", "sessions closed, both ends reset, since a box failed")  \
+	X(UNLOCATED, "unlocated", "broken paths on which no box could be blamed")                  \
 	X(UNPARSED, "unparsed", "packets passed because their headers are not ours to judge")
 
 enum dysco_reason {

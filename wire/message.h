@@ -68,7 +68,9 @@ enum dysco_message_type {
 	DYSCO_MSG_RELEASED,
 	DYSCO_MSG_TRIGGER,
 	DYSCO_MSG_TRIGGER_REPLY,
-	DYSCO_MSG_TYPES,
+	/* health (docs/protocol.md 12.14): struct dysco_msg_trace, struct dysco_msg_probe_reply */
+	DYSCO_MSG_PROBE = 16,
+	DYSCO_MSG_PROBE_REPLY = 17,
 };
 
 enum dysco_tlv_type {
@@ -183,6 +185,8 @@ struct dysco_msg_trace {
 	uint8_t flags; /* DYSCO_TRACE_LEFTWARD */
 };
 #define DYSCO_TRACE_LEFTWARD 0x01 /* travels towards the initiator */
+#define DYSCO_PROBE_NUDGE    0x02 /* PROBE: send a segment of the session from your host, too */
+#define DYSCO_PROBE_CLOSE    0x04 /* PROBE: end your part of the session */
 
 /* One agent's report on one host of the chain (trace). */
 struct dysco_report_leg {
@@ -201,6 +205,17 @@ struct dysco_msg_trace_reply {
 	struct dysco_msg_trace
 	    trace; /* nonce and id copied from the question; hop: the answering agent's */
 	struct dysco_report report;
+};
+
+struct dysco_msg_probe {
+	struct dysco_msg_trace trace; /* id all zero: about no session */
+	struct dysco_tuple session; /* as the asking host has it, to find it by; may be all zero */
+};
+struct dysco_msg_probe_reply {
+	struct dysco_msg_trace trace; /* copied from the question */
+	bool known;		      /* the session is: what follows is there */
+	struct dysco_report report;
+	struct dysco_numbers numbers; /* seq, base: initial number of the SYN, left and right */
 };
 
 struct dysco_key {
@@ -243,6 +258,8 @@ DYSCO_FUNC void dysco_message_read_control(struct dysco_msg_control *msg, const 
 DYSCO_FUNC void dysco_message_read_trace(struct dysco_msg_trace *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
 					       const uint8_t *payload);
+DYSCO_FUNC void dysco_message_read_probe_reply(struct dysco_msg_probe_reply *msg,
+					       const uint8_t *payload);
 
 /*
  * Encode into out[DYSCO_MESSAGE_MAX]; returns the bytes written. key NULL:
@@ -262,14 +279,27 @@ DYSCO_FUNC size_t dysco_message_write_trace(uint8_t *out, const struct dysco_hea
 DYSCO_FUNC size_t dysco_message_write_trace_reply(uint8_t *out, const struct dysco_header *hdr,
 						  const struct dysco_msg_trace_reply *msg,
 						  const struct dysco_key *key);
+DYSCO_FUNC size_t dysco_message_write_probe(uint8_t *out, const struct dysco_header *hdr,
+					    const struct dysco_msg_trace *msg,
+					    const struct dysco_key *key);
+DYSCO_FUNC size_t dysco_message_write_probe_reply(uint8_t *out, const struct dysco_header *hdr,
+						  const struct dysco_msg_probe_reply *msg,
+						  const struct dysco_key *key);
 
 /* Of DYSCO_MSG_LOCK .. DYSCO_MSG_TRIGGER_REPLY? */
 DYSCO_INLINE bool dysco_message_is_control(uint8_t type)
 {
-	return type >= DYSCO_MSG_LOCK && type < DYSCO_MSG_TYPES;
+	return type >= DYSCO_MSG_LOCK && type <= DYSCO_MSG_TRIGGER_REPLY;
+}
+
+/* Of DYSCO_MSG_PROBE, DYSCO_MSG_PROBE_REPLY? */
+DYSCO_INLINE bool dysco_message_is_probe(uint8_t type)
+{
+	return type == DYSCO_MSG_PROBE || type == DYSCO_MSG_PROBE_REPLY;
 }
 
 #include "wire/message_impl.h"
 #include "wire/control_impl.h"
+#include "wire/probe_impl.h"
 
 #endif

@@ -181,7 +181,10 @@ DYSCO_INLINE unsigned int dysco_message_needs(uint8_t type)
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_SESSION |
 		       1u << DYSCO_TLV_SUBSESSION | 1u << DYSCO_TLV_ADDRESSES;
 	case DYSCO_MSG_TRACE:
+	case DYSCO_MSG_PROBE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE;
+	case DYSCO_MSG_PROBE:
+		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_SESSION;
 	case DYSCO_MSG_TRACE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_REPORT;
 	default:
@@ -204,6 +207,10 @@ DYSCO_INLINE bool dysco_message_set_ok(const struct dysco_tlvs *tlvs,
 	}
 	if (hdr->type == DYSCO_MSG_SYN) {
 		needs |= found & 1u << DYSCO_TLV_ATTEMPT; /* of a new path */
+	}
+	if (hdr->type == DYSCO_MSG_PROBE_REPLY && (found & 1u << DYSCO_TLV_REPORT)) {
+		needs |=
+		    1u << DYSCO_TLV_REPORT | 1u << DYSCO_TLV_NUMBERS; /* it knows the session */
 	}
 	if (needs == 0) {
 		return false;
@@ -305,9 +312,9 @@ DYSCO_INLINE bool dysco_value_addresses_ok(const uint8_t *v)
 	return true;
 }
 
-DYSCO_INLINE bool dysco_value_trace_ok(const uint8_t *v)
+DYSCO_INLINE bool dysco_value_trace_ok(const uint8_t *v, uint8_t flags)
 {
-	return (v[5] & ~DYSCO_TRACE_LEFTWARD) == 0 && dysco_get16(v + 6) == 0;
+	return (v[5] & ~flags) == 0 && dysco_get16(v + 6) == 0;
 }
 
 /* Visible ASCII, then NULs to the end, one at least: names reach terminals. */
@@ -375,10 +382,16 @@ DYSCO_INLINE bool dysco_message_values_ok(const struct dysco_tlvs *tlvs, uint8_t
 		       dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SUBSESSION]) &&
 		       dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES]);
 	case DYSCO_MSG_TRACE_REPLY:
-		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE]) &&
+		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE], DYSCO_TRACE_LEFTWARD) &&
 		       dysco_value_report_ok(m + tlvs->at[DYSCO_TLV_REPORT]);
+	case DYSCO_MSG_PROBE:
+	case DYSCO_MSG_PROBE_REPLY:
+		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE],
+					    DYSCO_PROBE_NUDGE | DYSCO_PROBE_CLOSE) &&
+		       (!tlvs->at[DYSCO_TLV_REPORT] ||
+			dysco_value_report_ok(m + tlvs->at[DYSCO_TLV_REPORT]));
 	default:
-		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE]);
+		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE], DYSCO_TRACE_LEFTWARD);
 	}
 }
 
@@ -490,21 +503,24 @@ DYSCO_INLINE void dysco_read_report_leg(struct dysco_report_leg *leg, const uint
 	leg->present = counters[33];
 }
 
+DYSCO_INLINE void dysco_read_report(struct dysco_report *report, const uint8_t *v)
+{
+	__builtin_memcpy(report->agent, v, DYSCO_NAME_BYTES);
+	__builtin_memcpy(report->host, v + DYSCO_NAME_BYTES, DYSCO_NAME_BYTES);
+	v += (size_t)2 * DYSCO_NAME_BYTES;
+	dysco_read_report_leg(&report->left, v);
+	dysco_read_report_leg(&report->right, v + DYSCO_REPORT_LEG_BYTES);
+}
+
 DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
 					       const uint8_t *payload)
 {
 	struct dysco_tlvs tlvs;
-	const uint8_t *v;
 
 	__builtin_memset(msg, 0, sizeof(*msg));
 	dysco_message_scan(&tlvs, payload, dysco_get16(payload + 6));
 	dysco_read_trace(&msg->trace, &tlvs, payload);
-	v = payload + tlvs.at[DYSCO_TLV_REPORT];
-	__builtin_memcpy(msg->report.agent, v, DYSCO_NAME_BYTES);
-	__builtin_memcpy(msg->report.host, v + DYSCO_NAME_BYTES, DYSCO_NAME_BYTES);
-	v += (size_t)2 * DYSCO_NAME_BYTES;
-	dysco_read_report_leg(&msg->report.left, v);
-	dysco_read_report_leg(&msg->report.right, v + DYSCO_REPORT_LEG_BYTES);
+	dysco_read_report(&msg->report, payload + tlvs.at[DYSCO_TLV_REPORT]);
 }
 
 #include "wire/encode_impl.h"

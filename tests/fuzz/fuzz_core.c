@@ -226,7 +226,8 @@ static size_t reconfiguration(uint8_t *out, const struct world *w, struct progra
 					.subsession = tuple_of(ports, next(program), ip6),
 					.list = path_of(next(program), ip6)};
 
-	hdr.type = (uint8_t)(DYSCO_MSG_LOCK + type % (DYSCO_MSG_TYPES - DYSCO_MSG_LOCK));
+	hdr.type =
+	    (uint8_t)(DYSCO_MSG_LOCK + type % (DYSCO_MSG_TRIGGER_REPLY - DYSCO_MSG_LOCK + 1));
 	msg.id.b[0] = next(program) & 3;
 	msg.numbers =
 	    (struct dysco_numbers){next(program), next(program), next(program), next(program)};
