@@ -12,7 +12,7 @@
 #include "agent/show.h"
 
 #define CHANNEL_IDLE_NS (5 * 1000000000ull)
-#define HELD_NS		(30 * 1000000000ull) /* a box that does not forward stays down so long */
+#define HELD_INTERVALS	10 /* a box that does not forward stays down at least so long */
 
 static const char *const state_names[] = {"up", "suspect", "down"};
 
@@ -216,7 +216,9 @@ void dysco_health_stuck(struct dysco_agent *agent, uint64_t now_ns, const struct
 	int i = dysco_box_by_address(&agent->config->setup, box);
 
 	if (i >= 0) {
-		agent->health->box[i].held_ns = now_ns + HELD_NS;
+		agent->health->box[i].held_ns = now_ns + (uint64_t)HELD_INTERVALS *
+							     setup_of(agent)->interval_ms *
+							     DYSCO_NS_PER_MS;
 		enter(agent, now_ns, (uint16_t)i, DYSCO_BOX_DOWN, DYSCO_CAUSE_NO_FORWARD);
 	}
 }

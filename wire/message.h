@@ -207,10 +207,7 @@ struct dysco_msg_trace_reply {
 	struct dysco_report report;
 };
 
-struct dysco_msg_probe {
-	struct dysco_msg_trace trace; /* id all zero: about no session */
-	struct dysco_tuple session; /* as the asking host has it, to find it by; may be all zero */
-};
+/* DYSCO_MSG_PROBE is a struct dysco_msg_trace, id all zero: about no session. The answer: */
 struct dysco_msg_probe_reply {
 	struct dysco_msg_trace trace; /* copied from the question */
 	bool known;		      /* the session is: what follows is there */

@@ -181,10 +181,9 @@ DYSCO_INLINE unsigned int dysco_message_needs(uint8_t type)
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_SESSION |
 		       1u << DYSCO_TLV_SUBSESSION | 1u << DYSCO_TLV_ADDRESSES;
 	case DYSCO_MSG_TRACE:
+	case DYSCO_MSG_PROBE:
 	case DYSCO_MSG_PROBE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE;
-	case DYSCO_MSG_PROBE:
-		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_SESSION;
 	case DYSCO_MSG_TRACE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_REPORT;
 	default:

@@ -24,6 +24,7 @@ union message {
 	struct dysco_msg_trace trace;
 	struct dysco_msg_trace_reply reply;
 	struct dysco_msg_control control;
+	struct dysco_msg_probe_reply probe_reply;
 };
 
 static void read_message(union message *msg, uint8_t type, const uint8_t *payload)
@@ -34,10 +35,14 @@ static void read_message(union message *msg, uint8_t type, const uint8_t *payloa
 		dysco_message_read_syn(&msg->syn, payload);
 		break;
 	case DYSCO_MSG_TRACE:
+	case DYSCO_MSG_PROBE:
 		dysco_message_read_trace(&msg->trace, payload);
 		break;
 	case DYSCO_MSG_TRACE_REPLY:
 		dysco_message_read_trace_reply(&msg->reply, payload);
+		break;
+	case DYSCO_MSG_PROBE_REPLY:
+		dysco_message_read_probe_reply(&msg->probe_reply, payload);
 		break;
 	default:
 		demand(dysco_message_is_control(type));
@@ -55,6 +60,10 @@ static size_t write_message(uint8_t *out, const struct dysco_header *hdr, const 
 		return dysco_message_write_trace(out, hdr, &msg->trace, &key);
 	case DYSCO_MSG_TRACE_REPLY:
 		return dysco_message_write_trace_reply(out, hdr, &msg->reply, &key);
+	case DYSCO_MSG_PROBE:
+		return dysco_message_write_probe(out, hdr, &msg->trace, &key);
+	case DYSCO_MSG_PROBE_REPLY:
+		return dysco_message_write_probe_reply(out, hdr, &msg->probe_reply, &key);
 	default:
 		return dysco_message_write_control(out, hdr, &msg->control, &key);
 	}

@@ -34,6 +34,11 @@ class Failing(Changing):
         self.link(box, False)
         self.addCleanup(self.link, box, True)
 
+    def no_sessions(self):
+        """Of the agents' own control sessions some outlive those that they were about."""
+        for agent in self.lab.agents:
+            peers.eventually(lambda agent=agent: not self.lab.sessions(agent), lambda agent=agent: f"{agent} still has {self.lab.sessions(agent)}")
+
     def start(self, port=81, version=4):
         pair = self.pair(self.listen(port, version))
         pair.ping()
@@ -69,19 +74,43 @@ class Recover(Failing):
 class Detected(Failing):
     """Health is on: nobody has to say anything."""
 
-    config = ("timeout linger 1", "health on interval 300ms timeout 150ms failures 3")
-    policies = ("via fw1,fw2 on-failure bypass filter tcp dst port 81", "via fw1 filter tcp dst port 82")
+    boxes = 4
+    config = ("timeout linger 1", "health on interval 300ms timeout 150ms failures 3 successes 2", "type pair fw3 fw4 select consistent-hash")
+    policies = (
+        "via fw1,fw2 on-failure bypass filter tcp dst port 81",
+        "via fw1 filter tcp dst port 82",
+        "via pair filter tcp dst port 83",
+        "via fw1 on-failure none filter tcp dst port 84",
+    )
 
-    def survives(self, pair, each):
-        """60 MB each way, in the midst of which each() is called once."""
+    def count(self, name):
+        return self.lab.count("client", name)
+
+    def state(self, box):
+        return next(b["state"] for b in self.ask("box list")["boxes"] if b["name"] == box)
+
+    def forwards(self, box, does):
+        self.lab.sysctl(box, "net.ipv4.ip_forward", int(does))
+        self.lab.sysctl(box, "net.ipv6.conf.all.forwarding", int(does))
+
+    def survives(self, pair, fail):
+        """30 MB each way, in the midst of which fail() is called."""
         flows = [peers.Flow(pair.client, pair.server, 30 * MEGABYTE), peers.Flow(pair.server, pair.client, 30 * MEGABYTE)]
         called = []
 
         def maybe():
             if not called and flows[0].received > 5 * MEGABYTE:
-                called.append(each())
+                called.append(fail())
 
         peers.pump(flows, each=maybe)
+
+    def both_reset(self, pair):
+        for end in (pair.client, pair.server):
+            with self.assertRaises(ConnectionResetError):
+                end.recv(1)
+
+    def left_out(self, box):
+        peers.eventually(lambda: not self.lab.sessions(self.lab.agent_of(box), f"host {box}"), f"{box} does not hear that it is left out")
 
     def test_host_gone(self):
         for version in (4, 6):
@@ -90,20 +119,145 @@ class Detected(Failing):
                 try:
                     self.survives(pair, lambda: self.link("fw1", False))
                     self.assertEqual(self.chain(name), ["client", "fw2", "server"])
+                    self.assertEqual(self.state("fw1"), "down")
                 finally:
                     self.link("fw1", True)
-                peers.eventually(lambda pair=pair: not self.lab.at("fw1", pair), "fw1 does not hear that it is left out")
+                self.left_out("fw1")
+                peers.eventually(lambda: self.state("fw1") == "up", "fw1 is not up again")
                 pair.close()
-                self.lab.nothing_left()
+                self.no_sessions()
+
+    def test_no_forwarding(self):
+        """Host and agent of the second box live; another box of its own type takes no part."""
+        pair, name = self.start(81)
+        try:
+            self.survives(pair, lambda: self.forwards("fw2", False))
+            self.assertEqual(self.chain(name), ["client", "fw1", "server"])
+        finally:
+            self.forwards("fw2", True)
+        self.left_out("fw2")
+        pair.close()
+        self.no_sessions()
+
+    def test_replaced(self):
+        """A session that is idle, too; new ones avoid the box."""
+        pair, name = self.start(83, 6)
+        box = self.chain(name)[1]
+        other = {"fw3": "fw4", "fw4": "fw3"}[box]
+        with self.lab.monitor("client") as monitor:
+            try:
+                self.link(box, False)
+                monitor.wait_for("box_down", box=box)
+                monitor.wait_for("path_broken", box=box, reason="no_answer")
+                monitor.wait_for("recovered", policy="p2")
+                self.assertEqual(self.chain(name), ["client", other, "server"])
+                pair.ping()
+                for _ in range(4):
+                    fresh, fresh_name = self.start(83, 6)
+                    self.assertEqual(self.chain(fresh_name), ["client", other, "server"])
+                    fresh.close()
+            finally:
+                self.link(box, True)
+            monitor.wait_for("box_up", box=box)
+        self.left_out(box)
+        pair.close()
+        self.no_sessions()
 
     def test_closed(self):
+        """A box that must be there, and no other one: both ends are reset."""
+        before = self.count("closed_failed")
         pair, _ = self.start(82)
         self.link("fw1", False)
         try:
-            for end in (pair.client, pair.server):
-                with self.assertRaises(ConnectionResetError):
-                    end.recv(1)
+            self.both_reset(pair)
         finally:
             self.link("fw1", True)
+        self.assertEqual(self.count("closed_failed"), before + 1)
+        self.left_out("fw1")
         pair.close()
-        self.lab.nothing_left()
+        self.no_sessions()
+
+    def test_nat_is_not_left_out(self):
+        with self.lab.rules("fw1", "chain p { type nat hook postrouting priority 100; tcp dport 81 masquerade; }", table="nat"):
+            pair, _ = self.start(81)
+            self.forwards("fw1", False)
+            try:
+                self.both_reset(pair)
+            finally:
+                self.forwards("fw1", True)
+            pair.close()
+        self.no_sessions()
+
+    def test_no_alarm(self):
+        """Agents that die, silent ends, loss: no failure of a box."""
+        recovered, closed = self.count("recovered"), self.count("closed_failed")
+        pair, name = self.start(81)
+        corpse = self.lab.kill_agent("fw1")
+        peers.eventually(lambda: self.state("fw1") == "down", "fw1's agent is dead")
+        checked = self.count("paths_checked")
+        peers.eventually(lambda: self.count("paths_checked") > checked, "nobody looked at the session")
+        pair.ping()
+        peers.bulk(pair, MEGABYTE)
+        self.lab.restart_agent(corpse)
+        peers.eventually(lambda: self.state("fw1") == "up", "fw1 is not up again")
+        # the server's host says nothing at all any more, and does not take what is sent
+        with self.lab.rules("server", "chain i { type filter hook input priority 0; drop; }", table="deaf"):
+            pair.client.sendall(b"anybody there?")
+            checked = self.count("paths_checked")
+            peers.eventually(lambda: self.count("paths_checked") > checked + 3, "nobody looked at the session")
+        self.assertEqual(peers.read_exactly(pair.server, 14), b"anybody there?")
+        self.assertEqual(self.chain(name), ["client", "fw1", "fw2", "server"])
+        self.assertEqual((self.count("recovered"), self.count("closed_failed")), (recovered, closed))
+        pair.close()
+        self.no_sessions()
+
+    def test_settings(self):
+        self.refused("health", "syntax", "on or off")
+        self.refused("health maybe", "bad_value", "maybe")
+        self.refused("health on interval 5", "bad_value", "500ms")
+        self.refused("health on often", "syntax", "interval")
+        self.refused("health off timeout 1s", "syntax")
+        self.refused("policy add x via fw1 on-failure pray filter tcp", "bad_value", "pray")
+        self.assertEqual(self.ask("status")["health"]["interval_ms"], 300)
+
+
+class DetectedOnPorts(Failing):
+    """Boxes beyond ports: one agent for all, which must not be fooled by its own answers."""
+
+    mode = "port"
+    config = Detected.config[:2]
+    policies = ("via fw1,fw2 on-failure bypass filter tcp dst port 81",)
+
+    def test_no_forwarding(self):
+        pair, name = self.start(81)
+        for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+            self.lab.sysctl("fw2", key, 0)
+        pair.client.sendall(b"lost")
+        self.assertEqual(peers.read_exactly(pair.server, 4), b"lost")
+        self.assertEqual(self.chain(name), ["client", "fw1", "server"])
+        for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+            self.lab.sysctl("fw2", key, 1)
+        pair.close()
+        self.no_sessions()
+
+
+class Lossy(Detected):
+    """Links that lose one packet in twenty, and take their time: slow, not dead."""
+
+    boxes = 2
+    config = Detected.config[:2]
+    policies = ("via fw1,fw2 on-failure bypass filter tcp dst port 81",)
+    links = {"fw1": "loss 5% delay 30ms"}
+    test_host_gone = test_no_forwarding = test_replaced = test_closed = None
+    test_nat_is_not_left_out = test_no_alarm = test_settings = None
+
+    def test_no_alarm_over_bad_links(self):
+        pair, name = self.start(81)
+        peers.bulk(pair, MEGABYTE // 5)
+        checked = self.count("paths_checked")
+        peers.eventually(lambda: self.count("paths_checked") > checked + 3, "nobody looked at the session")
+        pair.ping()
+        shown = self.ask(f"session show {name}")["sessions"][0]  # a trace may be lost
+        self.assertEqual([hop["address"] for hop in shown["chain"]], [self.lab.address(node) for node in ("fw1", "fw2", "server")])
+        self.assertEqual((self.count("recovered"), self.count("closed_failed")), (0, 0))
+        pair.close()

@@ -31,6 +31,9 @@ static const struct sample samples[] = {
     {"TRACE, signed", DYSCO_MSG_TRACE, 0, false, true},
     {"TRACE_REPLY", DYSCO_MSG_TRACE_REPLY, 0, false, false},
     {"TRACE_REPLY, signed", DYSCO_MSG_TRACE_REPLY, 0, true, true},
+    {"PROBE, signed", DYSCO_MSG_PROBE, 0, false, true},
+    {"PROBE_REPLY, session not known", DYSCO_MSG_PROBE_REPLY, 0, false, false},
+    {"PROBE_REPLY, session known, signed", DYSCO_MSG_PROBE_REPLY, 1, true, true},
 };
 #define N_SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
@@ -95,12 +98,29 @@ static inline void sample_reply(struct dysco_msg_trace_reply *msg, bool ip6)
 	sample_leg(&msg->report.right, ip6);
 }
 
+/* hops: is the session known? */
+static inline void sample_probe_reply(struct dysco_msg_probe_reply *msg, bool ip6, uint8_t hops)
+{
+	struct dysco_msg_trace_reply like;
+
+	memset(msg, 0, sizeof(*msg));
+	sample_reply(&like, ip6);
+	msg->trace = like.trace;
+	msg->trace.flags = DYSCO_PROBE_NUDGE | DYSCO_PROBE_CLOSE;
+	msg->known = hops > 0;
+	if (msg->known) {
+		memcpy(&msg->report, &like.report, sizeof(like.report));
+		msg->numbers = (struct dysco_numbers){.seq = 0x01020304, .base = 0xfffffffe};
+	}
+}
+
 /* Encodes it; returns its bytes. */
 static inline size_t sample_write(uint8_t out[DYSCO_MESSAGE_MAX], const struct sample *s)
 {
 	static const struct dysco_header hdr = {.sender = UINT64_C(0x1122334455667788),
 						.counter = 42};
 	const struct dysco_key *key = s->is_signed ? &sample_key : NULL;
+	struct dysco_msg_probe_reply probe_reply;
 	struct dysco_msg_trace_reply reply;
 	struct dysco_msg_trace trace;
 	struct dysco_msg_syn syn;
@@ -112,6 +132,13 @@ static inline size_t sample_write(uint8_t out[DYSCO_MESSAGE_MAX], const struct s
 	case DYSCO_MSG_TRACE:
 		sample_trace(&trace);
 		return dysco_message_write_trace(out, &hdr, &trace, key);
+	case DYSCO_MSG_PROBE:
+		sample_trace(&trace);
+		trace.flags = DYSCO_PROBE_NUDGE;
+		return dysco_message_write_probe(out, &hdr, &trace, key);
+	case DYSCO_MSG_PROBE_REPLY:
+		sample_probe_reply(&probe_reply, s->ip6, s->hops);
+		return dysco_message_write_probe_reply(out, &hdr, &probe_reply, key);
 	default:
 		sample_reply(&reply, s->ip6);
 		return dysco_message_write_trace_reply(out, &hdr, &reply, key);

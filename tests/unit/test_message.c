@@ -153,6 +153,7 @@ static void assert_header(const struct dysco_header *hdr, const struct sample *s
 
 static void assert_reads_back(const uint8_t *m, const struct sample *s)
 {
+	struct dysco_msg_probe_reply probe_reply, probe_reply_read;
 	struct dysco_msg_trace_reply reply, reply_read;
 	struct dysco_msg_trace trace, trace_read;
 	struct dysco_msg_syn syn, syn_read;
@@ -165,6 +166,15 @@ static void assert_reads_back(const uint8_t *m, const struct sample *s)
 		sample_trace(&trace);
 		dysco_message_read_trace(&trace_read, m);
 		assert_memory_equal(&trace, &trace_read, sizeof(trace));
+	} else if (s->type == DYSCO_MSG_PROBE) {
+		sample_trace(&trace);
+		trace.flags = DYSCO_PROBE_NUDGE;
+		dysco_message_read_trace(&trace_read, m);
+		assert_memory_equal(&trace, &trace_read, sizeof(trace));
+	} else if (s->type == DYSCO_MSG_PROBE_REPLY) {
+		sample_probe_reply(&probe_reply, s->ip6, s->hops);
+		dysco_message_read_probe_reply(&probe_reply_read, m);
+		assert_memory_equal(&probe_reply, &probe_reply_read, sizeof(probe_reply));
 	} else {
 		sample_reply(&reply, s->ip6);
 		dysco_message_read_trace_reply(&reply_read, m);
@@ -224,6 +234,7 @@ static void every_proper_prefix_is_refused(void **state)
 static size_t rewrite(uint8_t out[DYSCO_MESSAGE_MAX], const struct dysco_header *hdr,
 		      const uint8_t *m)
 {
+	struct dysco_msg_probe_reply probe_reply;
 	struct dysco_msg_trace_reply reply;
 	struct dysco_msg_trace trace;
 	struct dysco_msg_syn syn;
@@ -235,6 +246,12 @@ static size_t rewrite(uint8_t out[DYSCO_MESSAGE_MAX], const struct dysco_header 
 	case DYSCO_MSG_TRACE:
 		dysco_message_read_trace(&trace, m);
 		return dysco_message_write_trace(out, hdr, &trace, NULL);
+	case DYSCO_MSG_PROBE:
+		dysco_message_read_trace(&trace, m);
+		return dysco_message_write_probe(out, hdr, &trace, NULL);
+	case DYSCO_MSG_PROBE_REPLY:
+		dysco_message_read_probe_reply(&probe_reply, m);
+		return dysco_message_write_probe_reply(out, hdr, &probe_reply, NULL);
 	default:
 		dysco_message_read_trace_reply(&reply, m);
 		return dysco_message_write_trace_reply(out, hdr, &reply, NULL);
