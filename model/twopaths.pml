@@ -205,10 +205,8 @@ inline route_ack(e)
 #endif
 	want[NEW] = want[NEW] || (mode[e] >= TWO && AFTER(w, edge_new[e])) ||
 		    (mode[e] >= TWO && AFTER(a, peer[e]) && (SPAN == 0 || AFTER(a, told[NEW * 2 + e])));
-#ifndef LOWERED_LEFT
 	/* nothing is missing below the peer's cut: who still asks may wait for a window that was lost */
 	want[NEW] = want[NEW] || (mode[e] >= TWO && a == peer[e] && owes_old[e] && AFTER(w, peer[e]));
-#endif
 #ifndef DUPLICATES_DROPPED
 	want[NEW] = want[NEW] || (SPAN == 0 && !want[OLD]);
 #endif
@@ -313,11 +311,7 @@ inline host(e)
 	fi
 }
 
-#ifdef LOWERED_LEFT /* hole 14: hosts answer each other's old numbers for ever */
-#define LOWERED(e) false
-#else
 #define LOWERED(e) (mode[e] >= TWO && path == OLD && q == peer[e])
-#endif
 
 /* q, a, w, in host numbers of e, have come on path; they become what the host is given. */
 inline merge(e)
