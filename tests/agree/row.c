@@ -149,10 +149,11 @@ static void self_check(struct row *row, uint8_t host)
 static void carry_out(struct row *row, uint8_t host, const struct dysco_input *in)
 {
 	static struct dysco_actions out; /* of a box that sends on, more than one at a time */
+	bool over = false;		 /* what a box has sent on since has used `out` */
 
 	out = row->out;
 	self_check(row, host);
-	for (uint32_t i = 0; i < out.count; i++) {
+	for (uint32_t i = 0; i < out.count && !over; i++) {
 		const struct dysco_action *a = &out.list[i];
 		const uint8_t *data = out.arena + a->offset;
 		bool control = row->host[host].sim.legs[a->slot].role == DYSCO_ROLE_CONTROL;
@@ -161,14 +162,12 @@ static void carry_out(struct row *row, uint8_t host, const struct dysco_input *i
 			fly(row, host, data, a->bytes, control);
 		} else if (a->kind == DYSCO_ACT_PASS && in && in->direction == DYSCO_OUT) {
 			fly(row, host, in->data, in->bytes, false);
-		} else if (a->kind == DYSCO_ACT_DELIVER || (a->kind == DYSCO_ACT_PASS && in)) {
-			bool passed = a->kind == DYSCO_ACT_PASS;
-
-			delivered(row, host, passed ? in->data : data,
-				  passed ? in->bytes : a->bytes);
-			if (is_box(host)) {
-				return; /* what it has sent on since has used `out` */
-			}
+		} else if (a->kind == DYSCO_ACT_DELIVER) {
+			delivered(row, host, data, a->bytes);
+			over = is_box(host);
+		} else if (a->kind == DYSCO_ACT_PASS && in) {
+			delivered(row, host, in->data, in->bytes);
+			over = is_box(host);
 		}
 	}
 }
