@@ -78,4 +78,4 @@ def dropping(*rules):
     return "chain f { type filter hook forward priority -1; " + " ".join(f"{rule} drop;" for rule in rules) + " }"
 
 
-SILENT = "chain i { type filter hook ingress device eth0 priority 0; drop; }"  # family netdev
+SILENT = "chain i { type filter hook ingress device eth0 priority 0; meta l4proto tcp drop; }"  # family netdev
