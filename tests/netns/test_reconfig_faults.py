@@ -166,9 +166,7 @@ class Endings(Faulty):
         else:
             self.closes(ending, other, end)
         pair.close()
-        request.join()
-        if request.error:
-            self.assertIsInstance(request.error, Refused)
+        return request
 
     def closes(self, ending, other, end):
         """All that was sent arrives, and the other end can still send."""
@@ -179,12 +177,16 @@ class Endings(Faulty):
         self.assertEqual(peers.read_to_end(ending), (first if end == "server" else b"") + b"and mine")
 
     def test_fin_and_rst_in_every_state(self):
+        requests = []
         for state in ("requesting", "setting_up", "proving", "cutting", "two_paths", "done", "releasing"):
             for how in ("FIN", "RST"):
                 for end in ("client", "server"):
                     with self.subTest(state=state, how=how, end=end):
-                        self.end_in(state, how, end)
-                        settled(self.lab)
+                        requests.append(self.end_in(state, how, end))
+        for request in requests:
+            request.join()
+            if request.error:
+                self.assertIsInstance(request.error, Refused)
 
 
 class Contention(Faulty):
@@ -195,8 +197,8 @@ class Contention(Faulty):
                 with self.subTest(requests=requests):
                     pair, name = self.named_pair()
                     stream = Stream(pair)
-                    asked = [self.request(f"session replace {name} fw1 fw3"), self.request(f"session remove {name} fw2", "fw1"),
-                             self.request(f"session insert {name} fw4", "fw2")][:requests]
+                    statements = [(f"session replace {name} fw1 fw3", "client"), (f"session remove {name} fw2", "fw1"), (f"session insert {name} fw4", "fw2")]
+                    asked = [self.request(*statement) for statement in statements[:requests]]
                     granted = [self.is_granted(request) for request in asked] + [False]
                     self.assertTrue(any(granted))
                     settled(self.lab)
