@@ -247,7 +247,7 @@ static void fill_socket(const struct inet_diag_msg *msg, const struct tcp_info *
 
 int dysco_diag_socket(int fd, const struct dysco_tuple *tuple, struct dysco_socket *socket)
 {
-	struct inet_diag_msg msg;
+	struct inet_diag_msg msg = {0};
 	struct tcp_info info;
 	int result = ask_one(fd, tuple);
 
