@@ -226,6 +226,7 @@ static bool end_of_stream(struct end *e)
 {
 	struct connection *c = e->connection;
 	const struct end *peer = peer_of(e);
+	uint64_t both;
 
 	e->ended = true;
 	if (!peer->shut || e->received != peer->total) {
@@ -236,8 +237,8 @@ static bool end_of_stream(struct end *e)
 		watch(e, EPOLL_CTL_MOD);
 		return true;
 	}
-	printf("closed %llu %llu\n", (unsigned long long)c->id,
-	       (unsigned long long)(e->received + peer->received));
+	both = e->received + peer->received;
+	printf("closed %llu %llu\n", (unsigned long long)c->id, (unsigned long long)both);
 	count.closed++;
 	forget(c);
 	return false;
