@@ -17,6 +17,7 @@ from support.svg import chart, steps, write
 TITLE = "Changing the chain of a session under load: time of insert, replace and remove"
 
 PORT = 5201
+USER_SPACE = ("cutting", "two_paths", "done")  # phases of the left anchor (docs/socket.md)
 START_SECONDS = 10
 QUIET_SECONDS = 30  # at most, without changes, for comparison
 
@@ -63,8 +64,14 @@ class Load:
         return float(rtt[1]) * 1000, int(again[1]) if again else 0
 
 
+def user_space_us(lab, session):
+    """How long the last change had the session's packets in the client's agent: from its cut until the old path was not needed any more."""
+    last = lab.ask(AGENT, "session", "show", session["id"])["sessions"][0]["last_attempt"]
+    return sum(phase["us"] for phase in last["phases"] if phase["phase"] in USER_SPACE)
+
+
 def change_all(load, session, options):
-    """Times and failures of each kind; the round-trip times of the path before each change."""
+    """Times (the agent's, those in user space) and failures of each kind; the round-trip times of the path before each change."""
     lab = load.path.lab
     took, failed, round_trips = {kind: [] for kind in KINDS}, {kind: [] for kind in KINDS}, []
     for _ in range(options.count):
@@ -75,7 +82,7 @@ def change_all(load, session, options):
             if why:
                 failed[kind].append(why)
             else:
-                took[kind].append(answer["took_us"])
+                took[kind].append((answer["took_us"], user_space_us(lab, session)))
     if not any(failed.values()) and chain_length(lab, session["id"]) != 2:
         raise Failure("the chain is not what it was at the beginning")
     return took, failed, round_trips
@@ -83,8 +90,10 @@ def change_all(load, session, options):
 
 def summary(kind, took, failed):
     result = {"kind": kind, "done": len(took), "failed": len(failed), "why": sorted(set(failed))}
-    for name, value in (("median_us", median), ("p80_us", lambda t: percentile(t, 80)), ("p99_us", lambda t: percentile(t, 99)), ("max_us", max)):
-        result[name] = round(value(took), 1) if took else None
+    for i, prefix in enumerate(("", "user_space_")):
+        times = [pair[i] for pair in took]
+        for name, value in (("median_us", median), ("p80_us", lambda t: percentile(t, 80)), ("p99_us", lambda t: percentile(t, 99)), ("max_us", max)):
+            result[prefix + name] = round(value(times), 1) if times else None
     return result
 
 
@@ -97,7 +106,7 @@ def again_without(load, session, seconds):
 
 def picture(took, round_trip):
     """Figure 14 of the paper: how many of each kind are done by when."""
-    series = {kind: steps(times) for kind, times in took.items() if times}
+    series = {kind: steps(us for us, _ in times) for kind, times in took.items() if times}
     return chart("Time of a reconfiguration", ("microseconds", "share"), series, [(round_trip * n, f"{n} RTT") for n in (1, 3)], logarithmic=True)
 
 
@@ -134,9 +143,10 @@ def show(result):
     stated = result["conditions"]
     print(f"{stated['count']} of each kind, session at {stated['rate']} bit/s; round-trip time as TCP sees it {result['old_path_rtt_us']} us, "
           f"segments sent again {result['retransmitted_per_s']} a second, without changes {result['retransmitted_without_per_s']}; kernel {stated['kernel']}, {stated['cpus']} CPUs\n")
-    print(f"{'kind':<8} {'median us':>10} {'p80':>10} {'p99':>10} {'max':>10} {'failed':>7}")
+    print(f"{'kind':<8} {'median us':>10} {'p80':>10} {'p99':>10} {'max':>10} {'failed':>7}   in user space: {'median us':>10} {'p99':>10}")
+    names = ("median_us", "p80_us", "p99_us", "max_us", "failed", "user_space_median_us", "user_space_p99_us")
+    widths = (10, 10, 10, 10, 7, 28, 10)
     for r in result["results"]:
-        times = " ".join(f"{r[name] if r[name] is not None else '-':>10}" for name in ("median_us", "p80_us", "p99_us", "max_us"))
-        print(f"{r['kind']:<8} {times} {r['failed']:>7}")
+        print(f"{r['kind']:<8} " + " ".join(f"{r[name] if r[name] is not None else '-':>{width}}" for name, width in zip(names, widths)))
         for why in r["why"]:
             print(f"         {why}")
