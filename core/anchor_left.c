@@ -191,6 +191,7 @@ void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_
 
 	if (w->p.flags & DYSCO_TCP_RST) {
 		if (acks_syn || w->p.seq == a->peer_isn + 1) {
+			a->seen |= DYSCO_ATTEMPT_REFUSED;
 			dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_NEW_PATH, w->out);
 		}
 		return;

@@ -168,6 +168,7 @@ void dysco_right_handshake(struct dysco_core *core, struct dysco_work *w, uint32
 
 	if (w->p.flags & DYSCO_TCP_RST) {
 		if (w->p.seq == a->peer_isn + 1 && a->state != DYSCO_ATTEMPT_REQUESTED) {
+			a->seen |= DYSCO_ATTEMPT_REFUSED;
 			msg.attempt.reason = DYSCO_NACK_NEW_PATH;
 			dysco_ctl_send(core, w->out, a->to_left, DYSCO_MSG_NACK, &msg);
 			dysco_anchor_end_failed(core, w->now_ns, index, w->out);

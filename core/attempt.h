@@ -86,5 +86,6 @@ struct dysco_attempt {
 #define DYSCO_ATTEMPT_OPENED	0x20 /* L: opening ACK came; R: any segment of the new path */
 #define DYSCO_ATTEMPT_TAKEN                                                                        \
 	0x40 /* a byte of the new path was delivered, or one of ours acknowledged */
+#define DYSCO_ATTEMPT_REFUSED 0x80 /* a RST came by the new path before it was open */
 
 #endif

@@ -147,7 +147,8 @@ void dysco_new_path_reset(struct dysco_core *core, uint32_t index, struct dysco_
 
 	bool answered = a->seen & DYSCO_ATTEMPT_ANSWERED;
 
-	if (a->new_slot != DYSCO_NO_SLOT) {
+	/* Where a RST has come from, the boxes have closed: another one would be invalid there. */
+	if (a->new_slot != DYSCO_NO_SLOT && !(a->seen & DYSCO_ATTEMPT_REFUSED)) {
 		dysco_emit_tcp(core, out, a->new_slot,
 			       DYSCO_TCP_RST | (answered ? DYSCO_TCP_ACK : 0), a->isn + 1,
 			       answered ? a->peer_isn + 1 : 0, NULL, 0, 0);

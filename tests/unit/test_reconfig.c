@@ -29,8 +29,10 @@ struct world {
 	unsigned int boxed;		    /* packets the box has seen */
 	struct rig_packet last[RIG_AGENTS];
 	unsigned int done, failed;
-	bool box_dead;	   /* nothing gets in or out of its host */
-	uint8_t lost_type; /* messages of this type are lost, 0: none */
+	bool box_dead;			 /* nothing gets in or out of its host */
+	uint8_t lost_type;		 /* messages of this type are lost, 0: none */
+	unsigned int resets[RIG_AGENTS]; /* that an agent has made and sent */
+	bool box_refuses;		 /* every SYN */
 	uint8_t reason;
 };
 
@@ -98,6 +100,7 @@ static void carry_out(struct world *w, int agent, const struct rig_packet *input
 			delivered(w, agent, input);
 		} else if (action->kind == DYSCO_ACT_SEND) {
 			packet = parsed(&out->arena[action->offset], action->bytes);
+			w->resets[agent] += (packet.p.flags & DYSCO_TCP_RST) != 0;
 			enqueue(w, agent_of(&packet.p.tuple.dst), DYSCO_IN, &packet);
 		} else if (action->kind == DYSCO_ACT_DELIVER) {
 			packet = parsed(&out->arena[action->offset], action->bytes);
@@ -116,12 +119,26 @@ static bool is_lost(const struct world *w, int agent, const struct rig_packet *p
 		memcmp(payload, magic, sizeof(magic)) == 0 && payload[5] == w->lost_type);
 }
 
+/* RFC 9293 3.10.7.1. */
+static void refuse(struct world *w, const struct rig_packet *syn)
+{
+	struct dysco_tuple back = dysco_tuple_reverse(&syn->p.tuple);
+	struct rig_packet packet =
+	    rig_segment(&back, 0, syn->p.seq + 1, DYSCO_TCP_RST | DYSCO_TCP_ACK, "", 0);
+
+	enqueue(w, agent_of(&back.dst), DYSCO_IN, &packet);
+}
+
 static void take(struct world *w, int agent, enum dysco_direction direction,
 		 const struct rig_packet *packet)
 {
 	struct rig_packet got;
 
 	if (is_lost(w, agent, packet)) {
+		return;
+	}
+	if (w->box_refuses && agent == BOX && (packet->p.flags & DYSCO_TCP_SYN)) {
+		refuse(w, packet);
 		return;
 	}
 	got = rig_pass(w->rig, agent, direction, packet);
@@ -658,6 +675,22 @@ static void a_box_that_is_not_frozen_refuses(void **state)
 	rig_free(w->rig);
 }
 
+/* The boxes that the answer came through have closed: for them another RST would be invalid. */
+static void a_refused_new_path_is_not_reset_again(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	reconfigure(w, path_of(SERVER, -1));
+	w->box_refuses = true;
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(w->reason, DYSCO_NACK_NEW_PATH);
+	assert_int_equal(w->resets[CLIENT], 0);
+	nothing_is_left(w);
+	talks(w, false);
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -676,6 +709,7 @@ int main(void)
 	    cmocka_unit_test(what_only_watches_is_forgotten),
 	    cmocka_unit_test(what_is_not_possible_is_refused),
 	    cmocka_unit_test(a_box_that_is_not_frozen_refuses),
+	    cmocka_unit_test(a_refused_new_path_is_not_reset_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
