@@ -200,6 +200,9 @@ DYSCO_FUNC enum dysco_leg_state dysco_leg_state(const struct dysco_leg *leg)
 	if (seen & DYSCO_SEEN_RST) {
 		return DYSCO_STATE_RESET;
 	}
+	if (!(seen & DYSCO_SEEN_SYNACK)) { /* whatever else was sent, a FIN with the SYN for one */
+		return DYSCO_STATE_SYN_SENT;
+	}
 	if (both & DYSCO_SEEN_FINACK) {
 		return DYSCO_STATE_TIME_WAIT;
 	}
@@ -208,9 +211,6 @@ DYSCO_FUNC enum dysco_leg_state dysco_leg_state(const struct dysco_leg *leg)
 	}
 	if (seen & DYSCO_SEEN_FIN) {
 		return DYSCO_STATE_HALF_CLOSED;
-	}
-	if (!(seen & DYSCO_SEEN_SYNACK)) {
-		return DYSCO_STATE_SYN_SENT;
 	}
 	return (seen & DYSCO_SEEN_CONFIRM) ? DYSCO_STATE_ESTABLISHED : DYSCO_STATE_SYN_RECEIVED;
 }

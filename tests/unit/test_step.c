@@ -70,6 +70,16 @@ static void both_fins_acknowledged_end_it(void **state)
 	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_TIME_WAIT);
 }
 
+/* Nobody answers such a SYN: its leg goes as soon as that of any other. */
+static void a_fin_with_the_syn_closes_nothing(void **state)
+{
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST, .role = DYSCO_ROLE_LAST};
+
+	(void)state;
+	see(&leg, DYSCO_IN, 500, 0, 0, DYSCO_TCP_SYN | DYSCO_TCP_FIN);
+	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_SYN_SENT);
+}
+
 static void resets_that_the_receiver_would_not_take_do_not_count(void **state)
 {
 	static const struct {
@@ -195,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(numbers_wrap),
 	    cmocka_unit_test(both_fins_acknowledged_end_it),
+	    cmocka_unit_test(a_fin_with_the_syn_closes_nothing),
 	    cmocka_unit_test(resets_that_the_receiver_would_not_take_do_not_count),
 	    cmocka_unit_test(reset_of_a_syn_must_acknowledge_it),
 	    cmocka_unit_test(old_fin_is_not_the_last),
