@@ -203,7 +203,7 @@ static void collect(struct dysco_agent *agent, struct dysco_job *job,
 		if (job->order->dry_run) {
 			dysco_job_report(agent, job, slot, DYSCO_JOB_WOULD, "", "");
 			for (int i = 0; i < DYSCO_TYPES_MAX; i++) {
-				plan->turns[i] += (uint32_t)(plan->taken >> i & 1);
+				plan->turns[i] += plan->taken[i];
 			}
 		} else if (!add_target(agent, job, slot)) {
 			dysco_job_report(agent, job, slot, DYSCO_JOB_SKIPPED, "internal",

@@ -132,13 +132,13 @@ int dysco_plan_choose(struct dysco_plan *plan, uint16_t type, const struct dysco
 	const struct dysco_core *core = &plan->agent->core;
 	const struct dysco_type *t = &core->setup->types[type];
 	bool ip4 = dysco_addr_is_ip4(&cold->session.dst);
-	uint32_t turn = core->round_robin[type] + plan->turns[type];
+	uint32_t turn = core->round_robin[type] + plan->turns[type] + plan->taken[type];
 
 	for (uint32_t i = 0; i < t->count; i++) {
 		int box = dysco_core_choose(core, type, &cold->session, turn + i);
 
 		if (box >= 0 && can_take(plan, &cold->list, box, ip4)) {
-			plan->taken |= 1ull << type;
+			plan->taken[type] = (uint8_t)(plan->taken[type] + i + 1);
 			return box;
 		}
 	}
@@ -408,7 +408,7 @@ enum dysco_plan_result dysco_plan_make(struct dysco_plan *plan, const struct dys
 	plan->at = plan->list->next;
 	plan->skip = 0;
 	plan->policy = DYSCO_NO_POLICY;
-	plan->taken = 0;
+	memset(plan->taken, 0, sizeof(plan->taken));
 	switch (plan->wish->kind) {
 	case DYSCO_WISH_INSERT:
 		return plan_insert(plan, passage);
@@ -422,7 +422,7 @@ enum dysco_plan_result dysco_plan_make(struct dysco_plan *plan, const struct dys
 void dysco_plan_taken(struct dysco_agent *agent, const struct dysco_plan *plan)
 {
 	for (int i = 0; i < DYSCO_TYPES_MAX; i++) {
-		agent->core.round_robin[i] += (uint32_t)(plan->taken >> i & 1);
+		agent->core.round_robin[i] += plan->taken[i];
 	}
 }
 

@@ -106,7 +106,7 @@ struct dysco_plan {
 	uint8_t at, skip;		       /* hops[at .. at + skip - 1] of its list go */
 	struct dysco_address_list path;	       /* right anchor last */
 	uint16_t policy;		       /* POLICY: whose the session is then */
-	uint64_t taken;			       /* bit i: type i had its turn */
+	uint8_t taken[DYSCO_TYPES_MAX];	       /* turns that types had */
 	struct dysco_conf_error error;
 };
 

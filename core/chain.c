@@ -109,21 +109,25 @@ static uint64_t rank(const struct choice *c, uint16_t box)
 /* The instance of a type for this session; NULL: none (that is up) has an address in the family. */
 static const struct dysco_box *choose_of(const struct choice *c, bool ip4, bool down_too)
 {
-	const struct dysco_box *best = NULL;
+	const struct dysco_box *boxes = c->core->setup->boxes, *best = NULL;
+	uint16_t those[DYSCO_TYPE_BOXES_MAX]; /* that can be taken: turns go round among them */
 	uint64_t best_rank = 0;
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < c->type->count; i++) {
-		uint16_t n = c->type->boxes[(c->turn + i) % c->type->count];
-		const struct dysco_box *box = &c->core->setup->boxes[n];
-		uint64_t r;
+	for (uint16_t i = 0; i < c->type->count; i++) {
+		uint16_t box = c->type->boxes[i];
 
-		if (!box_address(box, ip4) || box->draining ||
-		    (c->core->box_down[n] && !down_too)) {
-			continue;
+		if (box_address(&boxes[box], ip4) && !boxes[box].draining &&
+		    (down_too || !c->core->box_down[box])) {
+			those[n++] = box;
 		}
-		r = rank(c, n);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t box = those[(c->turn + i) % n];
+		uint64_t r = rank(c, box);
+
 		if (!best || r < best_rank) {
-			best = box;
+			best = &boxes[box];
 			best_rank = r;
 		}
 	}
