@@ -112,7 +112,7 @@ static uint32_t right_leg(const struct dysco_core *core, const struct dysco_mail
 	return role == DYSCO_ROLE_RIGHT || role == DYSCO_ROLE_FIRST ? slot : DYSCO_NO_SLOT;
 }
 
-/* Would it take the session out of a box that it must go through (12.13)? */
+/* Would it take the session out of a box that it must go through (12.15)? */
 static bool leaves_mandatory(const struct dysco_core *core, uint32_t slot,
 			     const struct dysco_address_list *path)
 {

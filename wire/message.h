@@ -90,7 +90,7 @@ enum dysco_tlv_type {
 #define DYSCO_HOP_EXIT                                                                             \
 	0x0001 /* the list ends here, though the session goes on (partial deployment) */
 #define DYSCO_HOP_MANDATORY                                                                        \
-	0x0002 /* the session is not to be taken out of this box (docs/protocol.md 12.13) */
+	0x0002 /* the session is not to be taken out of this box (docs/protocol.md 12.15) */
 struct dysco_hop {
 	struct dysco_addr addr;
 	uint16_t flags;
