@@ -402,6 +402,24 @@ static void a_box_asks_with_patience(void **state)
 	rig_free(w->rig);
 }
 
+/* The left neighbour knows from the chain that the session has to go through it. */
+static void a_mandatory_box_is_not_left_out(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+
+	(void)state;
+	client->sim.cold[right_leg(w, CLIENT)].list.hops[0].flags = DYSCO_HOP_MANDATORY;
+	box_asks(w, path_of(SERVER, -1));
+	run(w);
+	assert_int_equal(w->done, 0);
+	assert_int_equal(w->failed, 1);
+	assert_int_equal(w->reason, DYSCO_NACK_POLICY);
+	nothing_is_left(w);
+	talks(w, true);
+	rig_free(w->rig);
+}
+
 /* What the box took with it is sent again by the ends, and comes by the new path. */
 static void the_ends_do_without_a_dead_box(void **state)
 {
@@ -700,6 +718,7 @@ int main(void)
 	    cmocka_unit_test(a_box_asks_to_be_left_out),
 	    cmocka_unit_test(an_agent_need_not_obey_boxes),
 	    cmocka_unit_test(a_box_asks_with_patience),
+	    cmocka_unit_test(a_mandatory_box_is_not_left_out),
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(a_session_is_adopted),
