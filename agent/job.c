@@ -181,13 +181,22 @@ static bool has_ended(const struct dysco_leg *leg)
 	return leg->mode == DYSCO_MODE_PASS || state >= DYSCO_STATE_CLOSING;
 }
 
+/* Whose the session is once its chain is that of the plan. */
+static const char *policy_name(const struct dysco_plan *plan)
+{
+	static const char none[DYSCO_NAME_BYTES];
+	const struct dysco_setup *setup = &plan->agent->config->setup;
+
+	return plan->policy < setup->n_policies ? setup->policies[plan->policy].name : none;
+}
+
 /* Its chain is right, but it may not bear the name of the policy that it now is. */
 static void relabel(struct dysco_agent *agent, const struct dysco_plan *plan, uint32_t slot)
 {
 	struct dysco_address_list list = cold_at(agent, slot)->list;
 
 	if (plan->wish->kind == DYSCO_WISH_POLICY) {
-		dysco_core_set_policy(&agent->core, slot, plan->policy, &list);
+		dysco_core_set_policy(&agent->core, slot, policy_name(plan), &list);
 	}
 }
 
@@ -305,7 +314,7 @@ static void note_outcome(struct dysco_job *job, uint32_t target, const struct dy
 		return;
 	}
 	o->target = target;
-	o->policy = plan->policy;
+	memcpy(o->policy, policy_name(plan), sizeof(o->policy));
 	o->list = (struct dysco_address_list){.next = plan->list->next};
 	for (uint8_t i = 0; i < plan->at; i++) {
 		o->list.hops[o->list.count++] = plan->list->hops[i];

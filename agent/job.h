@@ -45,7 +45,7 @@ struct dysco_target {
 /* POLICY: what the session's chain is when the attempt has succeeded. */
 struct dysco_outcome {
 	uint32_t target;
-	uint16_t policy;
+	char policy[DYSCO_NAME_BYTES];	/* by name: its place may be another's by then */
 	struct dysco_address_list list; /* count 0: not in use */
 };
 

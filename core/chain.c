@@ -280,16 +280,14 @@ int dysco_core_choose(const struct dysco_core *core, uint16_t type,
 	return box ? (int)(box - core->setup->boxes) : -1;
 }
 
-void dysco_core_set_policy(struct dysco_core *core, uint32_t slot, uint16_t policy,
+void dysco_core_set_policy(struct dysco_core *core, uint32_t slot,
+			   const char policy[DYSCO_NAME_BYTES],
 			   const struct dysco_address_list *list)
 {
 	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 	bool counted = dysco_leg_at(core, slot)->mode == DYSCO_MODE_FAST && cold->ended_ns == 0;
 
-	memset(cold->policy, 0, sizeof(cold->policy));
-	if (policy < core->setup->n_policies) {
-		memcpy(cold->policy, core->setup->policies[policy].name, sizeof(cold->policy));
-	}
+	memcpy(cold->policy, policy, sizeof(cold->policy));
 	dysco_count_boxes(core, slot, counted ? -1 : 0);
 	cold->list = *list;
 	cold->own_hops = (uint8_t)(list->count - list->next - 1);

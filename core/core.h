@@ -273,10 +273,11 @@ void dysco_core_forecast(const struct dysco_core *core, uint16_t host, uint16_t 
 int dysco_core_choose(const struct dysco_core *core, uint16_t type,
 		      const struct dysco_tuple *session, uint32_t turn);
 /*
- * The session of this FIRST leg is this policy's from now on (DYSCO_NO_POLICY: no
- * one's), and has this chain, as far as reconfigurations have made it so.
+ * The session of this FIRST leg is this policy's from now on (empty: no one's),
+ * and has this chain, as far as reconfigurations have made it so.
  */
-void dysco_core_set_policy(struct dysco_core *core, uint32_t slot, uint16_t policy,
+void dysco_core_set_policy(struct dysco_core *core, uint32_t slot,
+			   const char policy[DYSCO_NAME_BYTES],
 			   const struct dysco_address_list *list);
 /* The leg by which this session leaves a host to the right; DYSCO_NO_SLOT: it does not. */
 uint32_t dysco_core_find_session(const struct dysco_core *core, uint16_t host,
