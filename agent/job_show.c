@@ -167,6 +167,7 @@ static json_t *show_job(const struct dysco_job *job)
 {
 	uint64_t now_ns = dysco_now_ns();
 	uint64_t end_ns = job->state == DYSCO_JOB_OVER ? job->over_ns : now_ns;
+	uint64_t took_ms = (end_ns - job->created_ns) / 1000000;
 	json_t *o = json_object();
 
 	json_object_set_new(o, "job", json_integer(job->id));
@@ -180,8 +181,7 @@ static json_t *show_job(const struct dysco_job *job)
 	}
 	json_object_set_new(o, "retried", json_integer(job->retried));
 	json_object_set_new(o, "created", dysco_json_time(now_ns, job->created_ns));
-	json_object_set_new(o, "took_s",
-			    json_real((double)((end_ns - job->created_ns) / 1000000) / 1000.0));
+	json_object_set_new(o, "took_s", json_real((double)took_ms / 1000.0));
 	return o;
 }
 
