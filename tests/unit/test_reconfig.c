@@ -444,28 +444,6 @@ static void the_ends_do_without_a_dead_box(void **state)
 	rig_free(w->rig);
 }
 
-/* It is told that the old path is over, and has the session anew when the SYN comes again. */
-static void a_recovery_comes_back_to_a_box_that_lives(void **state)
-{
-	struct world *w = established();
-	struct rig_agent *client = &w->rig->agent[CLIENT];
-	uint32_t index = reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(BOX, SERVER));
-
-	(void)state;
-	assert_int_not_equal(index, DYSCO_NO_ATTEMPT);
-	assert_int_equal(w->done, 0);
-	assert_true(dysco_core_attempt_due(&client->core, w->rig->now_ns, index, &client->out));
-	carry_out(w, CLIENT, NULL, DYSCO_OUT);
-	run(w);
-	assert_int_equal(w->done, 2);
-	assert_int_equal(w->failed, 0);
-	w->boxed = 0;
-	say(w, CLIENT, 106, 506, "through the box");
-	assert_int_equal(w->boxed, 1);
-	assert_int_equal(w->last[SERVER].p.seq, 106);
-	rig_free(w->rig);
-}
-
 /* Acknowledgements that the dead box swallowed: the peer knows better what has arrived. */
 static void what_had_arrived_is_not_sent_again(void **state)
 {
@@ -742,7 +720,6 @@ int main(void)
 	    cmocka_unit_test(a_box_asks_with_patience),
 	    cmocka_unit_test(a_mandatory_box_is_not_left_out),
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
-	    cmocka_unit_test(a_recovery_comes_back_to_a_box_that_lives),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(a_session_is_adopted),
 	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
