@@ -270,8 +270,8 @@ static void check_reconfigurer(struct sim_world *w, uint8_t node, const struct s
 	}
 	if (s->payload_bytes) {
 		sim_fail(w, "node %u: an agent's own packet has %u bytes", node, s->payload_bytes);
-	} else if (w->nodes[node].kind != SIM_BOX && s->flags != SIM_ACK && !late_syn_ack &&
-		   (!(s->flags & SIM_RST) || !reset_has_cause(w, &s->tuple))) {
+	} else if (w->nodes[node].kind != SIM_BOX && (s->flags & ~SIM_PSH) != SIM_ACK &&
+		   !late_syn_ack && (!(s->flags & SIM_RST) || !reset_has_cause(w, &s->tuple))) {
 		check_agents_own(w, node, s);
 	}
 }
