@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sessions that lost a box, and sessions that began without Dysco (world.h,
+ * docs/protocol.md 12.8 and 12.9).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tests/unit/world.h"
+
+/* What the box took with it is sent again by the ends, and comes by the new path. */
+static void the_ends_do_without_a_dead_box(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	w->box_dead = true;
+	say(w, CLIENT, 106, 506, "lost");
+	say(w, SERVER, 506, 106, "gone too");
+	assert_int_equal(w->delivered[SERVER], 5);
+	assert_int_not_equal(reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1)),
+			     DYSCO_NO_ATTEMPT);
+	assert_int_equal(w->done, 2);
+	nothing_is_left(w);
+	say(w, CLIENT, 106, 506, "lost");
+	assert_int_equal(w->last[SERVER].p.seq, 106);
+	assert_int_equal(w->last[SERVER].p.payload_bytes, 4);
+	say(w, SERVER, 506, 110, "gone too");
+	assert_int_equal(w->last[CLIENT].p.seq, 506);
+	assert_int_equal(w->last[CLIENT].p.ack, 110);
+	assert_int_equal(w->last[CLIENT].p.payload_bytes, 8);
+	rig_free(w->rig);
+}
+
+/* Acknowledgements that the dead box swallowed: the peer knows better what has arrived. */
+static void what_had_arrived_is_not_sent_again(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	say(w, CLIENT, 106, 506, "seen");
+	w->box_dead = true;
+	say(w, SERVER, 506, 110, "");
+	reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1));
+	assert_int_equal(w->done, 2);
+	w->delivered[SERVER] = 0;
+	say(w, CLIENT, 106, 506, "seen"); /* its time-out: answered by its own agent */
+	assert_int_equal(w->delivered[SERVER], 0);
+	assert_int_equal(w->last[CLIENT].p.ack, 110);
+	rig_free(w->rig);
+}
+
+/* A session without a policy, that the box has never seen, gets a chain. */
+static void a_session_is_adopted(void **state)
+{
+	struct world *w = established();
+	struct dysco_tuple tuple = rig_session(4001, true), back = dysco_tuple_reverse(&tuple);
+	struct dysco_syn_options options = {1460, DYSCO_NO_WSCALE, DYSCO_SYN_NOTED};
+	struct dysco_late late = {.host = CLIENT + 1,
+				  .attachment = 1,
+				  .initiator = true,
+				  .tuple = tuple,
+				  .options = {options, options}};
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	struct rig_packet packet;
+	uint32_t slot, index;
+
+	(void)state;
+	slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	assert_int_not_equal(slot, DYSCO_NO_SLOT);
+	assert_int_equal(dysco_core_adopt(&client->core, w->rig->now_ns, &late), DYSCO_NO_SLOT);
+	assert_int_equal(dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						DYSCO_KIND_LATE, &path, &client->out),
+			 DYSCO_NO_ATTEMPT); /* nothing was seen of it yet */
+	for (int round = 0; round < 2; round++) {
+		packet = rig_segment(&tuple, 1000, 2000, DYSCO_TCP_ACK, NULL, 0);
+		enqueue(w, CLIENT, DYSCO_OUT, &packet);
+		packet = rig_segment(&back, 2000, 1000, DYSCO_TCP_ACK, NULL, 0);
+		enqueue(w, SERVER, DYSCO_OUT, &packet);
+		run(w);
+		if (round == 0) {
+			index = dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						       DYSCO_KIND_LATE, &path, &client->out);
+			assert_int_not_equal(index, DYSCO_NO_ATTEMPT);
+			carry_out(w, CLIENT, NULL, DYSCO_OUT);
+			run(w); /* the server has a leg now, and waits to see the session */
+			assert_int_equal(w->done, 0);
+		}
+	}
+	assert_true(dysco_core_attempt_due(&client->core, w->rig->now_ns, index, &client->out));
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->done, 2);
+	nothing_is_left(w);
+	w->boxed = 0;
+	packet = rig_segment(&tuple, 1000, 2000, DYSCO_TCP_ACK, "now by the box", 14);
+	enqueue(w, CLIENT, DYSCO_OUT, &packet);
+	run(w);
+	assert_int_equal(w->boxed, 1);
+	assert_int_equal(w->last[SERVER].p.seq, 1000);
+	assert_int_equal(w->last[SERVER].p.payload_bytes, 14);
+	rig_free(w->rig);
+}
+
+/* Between the SYN and RELEASE nobody may change a part of the new path. */
+static void an_inserted_box_is_locked_from_the_start(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *client = &w->rig->agent[CLIENT], *box = &w->rig->agent[BOX];
+	struct dysco_address_list path = path_of(BOX, SERVER), shorter = path_of(SERVER, -1);
+	uint32_t index;
+
+	(void)state;
+	reconfigure(w, path_of(SERVER, -1));
+	index = dysco_core_reconfigure(&client->core, w->rig->now_ns, right_leg(w, CLIENT),
+				       DYSCO_KIND_ORDINARY, &path, &client->out);
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	while (client->sim.attempts[index].state != DYSCO_ATTEMPT_CUTTING && step(w)) {
+	}
+	assert_int_equal(client->sim.attempts[index].state, DYSCO_ATTEMPT_CUTTING);
+	assert_int_equal(dysco_core_reconfigure(&box->core, w->rig->now_ns, right_leg(w, BOX),
+						DYSCO_KIND_ORDINARY, &shorter, &box->out),
+			 DYSCO_NO_ATTEMPT);
+	assert_int_equal(box->out.list[0].reason, DYSCO_NACK_BUSY);
+	run(w);
+	nothing_is_left(w);
+	talks(w, true);
+	rig_free(w->rig);
+}
+
+/* Bytes each way of a session that no agent knows, at its ends. */
+static void unknown_session_says(struct world *w, uint32_t client_seq)
+{
+	struct dysco_tuple tuple = rig_session(4001, true), back = dysco_tuple_reverse(&tuple);
+	struct rig_packet packet = rig_segment(&tuple, client_seq, 2000, DYSCO_TCP_ACK, NULL, 0);
+
+	enqueue(w, CLIENT, DYSCO_OUT, &packet);
+	packet = rig_segment(&back, 2000, 1000, DYSCO_TCP_ACK, NULL, 0);
+	enqueue(w, SERVER, DYSCO_OUT, &packet);
+	run(w);
+}
+
+static struct dysco_late unknown_session(void)
+{
+	struct dysco_syn_options options = {1460, DYSCO_NO_WSCALE, DYSCO_SYN_NOTED};
+	struct dysco_late late = {.host = CLIENT + 1,
+				  .attachment = 1,
+				  .initiator = true,
+				  .tuple = rig_session(4001, true),
+				  .options = {options, options}};
+
+	return late;
+}
+
+static uint32_t server_leg(struct world *w)
+{
+	struct dysco_tuple tuple = rig_session(4001, true);
+
+	return dysco_find(&w->rig->agent[SERVER].core, &tuple, SERVER + 1, DYSCO_IN);
+}
+
+/* What was sent before it was adopted may be beyond what was seen: both ends wait to know. */
+static void adopted_sessions_wait_until_all_is_known(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT], *server = &w->rig->agent[SERVER];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	uint32_t slot, index;
+
+	(void)state;
+	client->core.knows_late = true;
+	server->core.knows_late = true;
+	slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	assert_true(dysco_core_only_watches(&client->core, slot));
+	unknown_session_says(w, 1000);
+	assert_int_equal(dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						DYSCO_KIND_LATE, &path, &client->out),
+			 DYSCO_NO_ATTEMPT);
+	dysco_core_late_known(&client->core, slot);
+	index = dysco_core_reconfigure(&client->core, w->rig->now_ns, slot, DYSCO_KIND_LATE, &path,
+				       &client->out);
+	assert_int_not_equal(index, DYSCO_NO_ATTEMPT);
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	for (int round = 0; round < 2; round++) {
+		unknown_session_says(w, 1000);
+		assert_int_equal(w->done, 0);
+		assert_true(
+		    dysco_core_attempt_due(&client->core, w->rig->now_ns, index, &client->out));
+		carry_out(w, CLIENT, NULL, DYSCO_OUT);
+		run(w);
+		assert_int_equal(w->done, round == 0 ? 0 : 2);
+		if (round == 0) {
+			dysco_core_late_known(&server->core, server_leg(w));
+		}
+	}
+	nothing_is_left(w);
+	rig_free(w->rig);
+}
+
+/* The server's agent knows it from an earlier time, under another id. */
+static void both_ends_may_have_adopted_it(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session(), other = late;
+	struct rig_agent *client = &w->rig->agent[CLIENT], *server = &w->rig->agent[SERVER];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	uint32_t slot;
+
+	(void)state;
+	other.initiator = false;
+	other.host = SERVER + 1;
+	other.tuple = dysco_tuple_reverse(&late.tuple);
+	assert_int_not_equal(dysco_core_adopt(&server->core, w->rig->now_ns, &other),
+			     DYSCO_NO_SLOT);
+	slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	unknown_session_says(w, 1000);
+	assert_int_not_equal(dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						    DYSCO_KIND_LATE, &path, &client->out),
+			     DYSCO_NO_ATTEMPT);
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->done, 2);
+	assert_false(dysco_core_late_forget(&client->core, slot)); /* it has a chain */
+	nothing_is_left(w);
+	rig_free(w->rig);
+}
+
+static void what_only_watches_is_forgotten(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	uint32_t slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	uint64_t later_ns =
+	    w->rig->now_ns + (client->core.setup->timeouts.embryonic + 1) * DYSCO_NS_PER_S;
+
+	(void)state;
+	while (dysco_core_time_passed(&client->core, later_ns, 64, &client->out)) {
+		assert_int_equal(client->out.count, 0); /* nobody is reset */
+	}
+	assert_int_equal(dysco_find(&client->core, &late.tuple, late.host, DYSCO_OUT),
+			 DYSCO_NO_SLOT);
+	assert_false(dysco_core_late_forget(&client->core, slot));
+	rig_free(w->rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_ends_do_without_a_dead_box),
+	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
+	    cmocka_unit_test(a_session_is_adopted),
+	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
+	    cmocka_unit_test(adopted_sessions_wait_until_all_is_known),
+	    cmocka_unit_test(both_ends_may_have_adopted_it),
+	    cmocka_unit_test(what_only_watches_is_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
