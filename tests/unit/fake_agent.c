@@ -91,6 +91,8 @@ static int dp_open(struct dysco_datapath *dp, const char *path, uint32_t capacit
 					 .cold = fake->cold,
 					 .names = fake->names,
 					 .lasting = &fake->lasting,
+					 .attempts = fake->attempts,
+					 .n_attempts = 1,
 					 .capacity = FAKE_LEGS};
 	return 0;
 }

@@ -24,6 +24,7 @@ struct fake_agent {
 	struct dysco_leg_cold cold[FAKE_LEGS];
 	struct dysco_leg_names names[FAKE_LEGS];
 	struct dysco_lasting lasting;
+	struct dysco_attempt attempts[1]; /* record 0 is never used: there is room for none */
 	struct fake_key keys[FAKE_KEYS];
 	/* what the datapath was told */
 	uint32_t attached, detached, injected, n_rules;
