@@ -45,7 +45,7 @@ struct dysco_health_setup {
 };
 #define DYSCO_HEALTH_DEFAULT                                                                       \
 	{                                                                                          \
-		false, 1000, 500, 3, 3, 100                                                        \
+		true, 1000, 500, 3, 3, 100                                                         \
 	}
 
 /* A compiled filter expression, shared by the copies of a configuration. */

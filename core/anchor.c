@@ -272,7 +272,9 @@ bool dysco_anchor_window_shown(const struct dysco_core *core, uint32_t index)
 	uint32_t edge = old->run[DYSCO_IN].ack + dysco_window_of(old, DYSCO_IN);
 	uint32_t rounded = (1u << dysco_shift_of(old, DYSCO_IN)) - 1;
 
-	return !dysco_after(edge, dysco_relay_next_cut(core, a) + a->shown + rounded);
+	/* Behind a box with deltas the edge is the box's, which the peer need never reach. */
+	return a->offset_in != 0 ||
+	       !dysco_after(edge, dysco_relay_next_cut(core, a) + a->shown + rounded);
 }
 
 /* L: cut, and tell it. R: the same, when L's cut is there. */

@@ -8,6 +8,8 @@
 The agent kills itself (DYSCO_FAULT, HACKING.md), is started again, and goes on
 where it was or rolls it back. One session and one stream live through all of it.
 """
+import os
+
 import peers
 from aftermath import Surroundings, arm, faults, settled
 from stream import Stream
@@ -21,6 +23,7 @@ RIGHT = ("requested", "waiting", "ready", "two_paths", "done", "freed", "over")
 
 class Kill(Changing):
     boxes = 2
+    CHANGES = 20
     links = {"client": LINK, "server": LINK}
     config = ("timeout linger 5",)  # longer than an agent takes to come back
     expected = (r"cannot inject",)
@@ -51,12 +54,32 @@ class Kill(Changing):
         box = self.box()
         return {"left anchor": "client", "right anchor": "server", "between": box, "inserted": "fw2" if box == "fw1" else "fw1"}[part]
 
+    def disarmed(self, agent, when, part):
+        """False: it has died already."""
+        try:
+            arm(self.lab, agent, f"{when}:{part}:never")
+            return True
+        except (OSError, ValueError):
+            return False
+
+    def meets(self, part, when, state):
+        """The agent dies in a change; one that passes the state in a single step of the core does not count."""
+        for _ in range(self.CHANGES):
+            agent = self.victim(part)
+            arm(self.lab, agent, f"{when}:{part}:{state}")
+            corpse = self.lab.corpse(agent)
+            request = self.change()
+            peers.eventually(lambda c=corpse, r=request: self.lab.is_dead(c) or not r.is_alive(), "the change neither ends nor kills")
+            if request.is_alive() or not request.answer or not self.disarmed(agent, when, part):
+                self.lab.wait_dead(corpse)
+                return corpse, request
+            os.close(corpse["watch"])
+            os.close(corpse["netns"])
+            settled(self.lab)
+        raise AssertionError(f"{part} was never seen {when} {state} in {self.CHANGES} changes")
+
     def dies(self, part, when, state):
-        agent = self.victim(part)
-        arm(self.lab, agent, f"{when}:{part}:{state}")
-        corpse = self.lab.corpse(agent)
-        request = self.change()
-        self.lab.wait_dead(corpse)
+        corpse, request = self.meets(part, when, state)
         self.lab.restart_agent(corpse, DYSCO_FAULT="")
         request.join()
         if request.error:

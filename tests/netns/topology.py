@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -286,6 +287,10 @@ class Lab:
         os.kill(corpse["pid"], number)
         self.wait_dead(corpse)
         return corpse
+
+    @staticmethod
+    def is_dead(corpse):
+        return bool(select.select([corpse["watch"]], [], [], 0)[0])
 
     def wait_dead(self, corpse):
         peers.readable(corpse["watch"])
