@@ -185,8 +185,8 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	/* Agents punt a connection's first packets: those that follow may overtake them. */
 	old = old && (late || !w->moving);
 	/* An endpoint's FIN takes no room in the window, and what follows it lies one beyond. */
-	old = old || (track && s->seq == track->side[reply].maxend + 1 &&
-		      (track->fins >> reply & 1));
+	old =
+	    old || (track && s->seq == track->side[reply].maxend + 1 && (track->fins >> reply & 1));
 	if (!over && !old && !(s->flags & (SIM_RST | SIM_SYN)) && packet->meta.flow < w->n_flows &&
 	    !w->flows[packet->meta.flow].disturbed) {
 		sim_fail(w, "box %u: a strict firewall drops a packet %s (flow %u)", node, wrong,
