@@ -256,7 +256,7 @@ void dysco_hold_stop(struct dysco_agent *agent);
 int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,
 		      struct dysco_conf_error *error);
 void dysco_trace_replied(struct dysco_agent *agent, const struct dysco_msg_trace_reply *reply);
-void dysco_trace_expire(struct dysco_agent *agent, uint64_t now_ns);
+void dysco_trace_tick(struct dysco_agent *agent, uint64_t now_ns);
 /* The client went away: its answers are not wanted any more. */
 void dysco_trace_forget(struct dysco_agent *agent, const void *client);
 

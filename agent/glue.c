@@ -154,7 +154,7 @@ void dysco_agent_tick(struct dysco_agent *agent, uint64_t now_ns)
 		dysco_agent_perform(agent, NULL);
 	}
 	dysco_health_tick(agent, now_ns);
-	dysco_trace_expire(agent, now_ns);
+	dysco_trace_tick(agent, now_ns);
 	dysco_hold_retry(agent, now_ns);
 	dysco_late_tick(agent, now_ns);
 	dysco_reconfig_answer(agent);

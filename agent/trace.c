@@ -10,8 +10,9 @@
 #include "agent/log.h"
 #include "agent/show.h"
 
-#define TRACE_TIMEOUT_NS 1000000000ull
-#define PLACES		 (DYSCO_HOPS_MAX + 1) /* the initiator's host is place 0 */
+#define ASKS	    5 /* questions and answers are lost like any other packet */
+#define INTERVAL_NS 200000000ull
+#define PLACES	    (DYSCO_HOPS_MAX + 1) /* the initiator's host is place 0 */
 
 struct place {
 	bool answered;
@@ -19,10 +20,17 @@ struct place {
 	struct dysco_report report;
 };
 
+/* One round of questions; each has a nonce of its own, so that round trips are not mixed up. */
+struct ask {
+	uint32_t nonce;
+	uint64_t at_ns;
+};
+
 struct dysco_trace {
 	void *client;
-	uint32_t nonce;
-	uint64_t asked_ns;
+	uint32_t slot;
+	struct ask asks[ASKS];
+	unsigned int n_asks;
 	struct dysco_session_id id;
 	struct dysco_tuple session;
 	struct dysco_address_list list;
@@ -134,8 +142,23 @@ static struct dysco_trace *new_trace(const struct dysco_agent *agent, uint32_t s
 	trace->list = cold->list;
 	trace->own = place_of(&agent->core.table->legs[slot], cold);
 	trace->n_places = cold->list.count < DYSCO_HOPS_MAX ? cold->list.count + 1u : PLACES;
-	trace->asked_ns = dysco_now_ns();
+	trace->slot = slot;
 	return trace;
+}
+
+/* false: the session's leg is gone. */
+static bool ask(struct dysco_agent *agent, struct dysco_trace *trace, uint64_t now_ns)
+{
+	const struct dysco_leg_cold *cold = &agent->core.table->cold[trace->slot];
+	struct ask *new = &trace->asks[trace->n_asks];
+
+	if (memcmp(&cold->id, &trace->id, sizeof(cold->id)) != 0) {
+		return false;
+	}
+	new->at_ns = now_ns;
+	new->nonce = dysco_core_trace(&agent->core, trace->slot, &agent->actions);
+	trace->n_asks += new->nonce != 0;
+	return new->nonce != 0;
 }
 
 int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,
@@ -152,8 +175,7 @@ int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,
 		return dysco_conf_fail(error, "internal", NULL, "out of memory");
 	}
 	(*at)->client = client;
-	(*at)->nonce = dysco_core_trace(&agent->core, slot, &agent->actions);
-	if ((*at)->nonce == 0) {
+	if (!ask(agent, *at, dysco_now_ns())) {
 		free(*at);
 		*at = NULL;
 		return dysco_conf_fail(error, "unknown_session", "dysco session list",
@@ -163,33 +185,57 @@ int dysco_trace_start(struct dysco_agent *agent, void *client, uint32_t slot,
 	return 0;
 }
 
+static const struct ask *ask_of(const struct dysco_trace *trace, uint32_t nonce)
+{
+	for (unsigned int i = 0; i < trace->n_asks; i++) {
+		if (trace->asks[i].nonce == nonce) {
+			return &trace->asks[i];
+		}
+	}
+	return NULL;
+}
+
+static void place(struct dysco_trace *trace, const struct ask *asked,
+		  const struct dysco_msg_trace_reply *reply)
+{
+	bool leftward = (reply->trace.flags & DYSCO_TRACE_LEFTWARD) != 0;
+	unsigned int hop = reply->trace.hop, at = leftward ? trace->own - hop : trace->own + hop;
+
+	if (at < trace->n_places && !trace->places[at].answered) {
+		trace->places[at].answered = true;
+		trace->places[at].rtt_ns = dysco_now_ns() - asked->at_ns;
+		trace->places[at].report = reply->report;
+	}
+}
+
 void dysco_trace_replied(struct dysco_agent *agent, const struct dysco_msg_trace_reply *reply)
 {
 	for (int i = 0; i < DYSCO_TRACES_MAX; i++) {
 		struct dysco_trace *trace = agent->traces[i];
-		unsigned int hop = reply->trace.hop, place;
+		const struct ask *asked = trace ? ask_of(trace, reply->trace.nonce) : NULL;
 
-		if (!trace || trace->nonce != reply->trace.nonce) {
-			continue;
-		}
-		place = (reply->trace.flags & DYSCO_TRACE_LEFTWARD) ? trace->own - hop
-								    : trace->own + hop;
-		if (place < trace->n_places && !trace->places[place].answered) {
-			trace->places[place].answered = true;
-			trace->places[place].rtt_ns = dysco_now_ns() - trace->asked_ns;
-			trace->places[place].report = reply->report;
-		}
-		if (is_complete(trace)) {
-			finish(agent, &agent->traces[i]);
+		if (asked) {
+			place(trace, asked, reply);
+			if (is_complete(trace)) {
+				finish(agent, &agent->traces[i]);
+			}
 		}
 	}
 }
 
-void dysco_trace_expire(struct dysco_agent *agent, uint64_t now_ns)
+/* A trace that has waited for its answers asks again; the last time it ends without them. */
+void dysco_trace_tick(struct dysco_agent *agent, uint64_t now_ns)
 {
 	for (int i = 0; i < DYSCO_TRACES_MAX; i++) {
-		if (agent->traces[i] && agent->traces[i]->asked_ns + TRACE_TIMEOUT_NS <= now_ns) {
+		struct dysco_trace *trace = agent->traces[i];
+
+		if (!trace || trace->asks[trace->n_asks - 1].at_ns + INTERVAL_NS > now_ns) {
+			continue;
+		}
+		if (trace->n_asks == ASKS || !ask(agent, trace, now_ns)) {
 			finish(agent, &agent->traces[i]);
+		} else {
+			dysco_agent_perform(agent, NULL);
 		}
 	}
 }

@@ -98,6 +98,7 @@ struct dysco_port_bitmap { /* ports local sockets of a host hold: bit (port - po
 	uint64_t bits[(DYSCO_PORT_LAST - 1024 + 1 + 63) / 64];
 };
 
+#define DYSCO_TRACE_NONCES 128 /* all questions of the traces that an agent has at once */
 #define DYSCO_SETTLING_MAX 64
 
 struct dysco_core {
@@ -119,7 +120,7 @@ struct dysco_core {
 					   caller's to set, by index of the setup */
 	uint64_t probes_since_ns;	/* probes answered in a second */
 	uint32_t probes;
-	uint32_t trace_nonces[8]; /* of the questions asked last */
+	uint32_t trace_nonces[DYSCO_TRACE_NONCES]; /* of the questions asked last */
 	uint32_t traces;
 	struct dysco_port_bitmap held[16];
 	bool settles;	 /* set by a caller that calls dysco_core_settled() */

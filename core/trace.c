@@ -156,13 +156,13 @@ static uint32_t new_nonce(struct dysco_core *core)
 {
 	uint32_t nonce = (uint32_t)dysco_random(core) | 1;
 
-	core->trace_nonces[core->traces++ % 8] = nonce;
+	core->trace_nonces[core->traces++ % DYSCO_TRACE_NONCES] = nonce;
 	return nonce;
 }
 
 static bool asked(const struct dysco_core *core, uint32_t nonce)
 {
-	for (int i = 0; i < 8; i++) {
+	for (unsigned int i = 0; i < DYSCO_TRACE_NONCES; i++) {
 		if (core->trace_nonces[i] == nonce && nonce != 0) {
 			return true;
 		}
