@@ -216,6 +216,20 @@ int dysco_late_request(struct dysco_agent *agent, void *client, const struct dys
 /* dysco_reconfig_one(), for sessions too that are not known here or not watched for long enough. */
 json_t *dysco_late_change(struct dysco_agent *agent, void *client, const struct dysco_words *words,
 			  struct dysco_order *order, bool *later, struct dysco_conf_error *error);
+typedef void dysco_late_fn(void *to, uint16_t host, const struct dysco_tuple *tuple);
+/*
+ * The sessions that stacks of hosts here have opened and that are not known. `take` must not
+ * ask about sockets.
+ */
+void dysco_late_search(struct dysco_agent *agent, dysco_late_fn *take, void *to);
+/*
+ * Adopts one of them for a job. 0: dysco_job_adopted() will be called; 1: it is known already;
+ * -1: *error.
+ */
+int dysco_late_begin(struct dysco_agent *agent, uint16_t host, const struct dysco_tuple *tuple,
+		     uint32_t job, uint32_t target, uint32_t *slot, struct dysco_conf_error *error);
+/* Those that this job waits for are over for it. */
+void dysco_late_cancel(struct dysco_agent *agent, uint32_t job);
 /* DYSCO_EVENT_ADOPTED */
 void dysco_late_adopted(struct dysco_agent *agent, uint32_t slot);
 /* After a start: goes on with what the last agent had begun. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Local TCP sockets, from sock_diag(7): the ports they hold, and what the kernel
- * knows of a connection. It filters, so that a host with many sockets has few to
- * report; the answer waits in the socket when send() returns, so nothing here
- * blocks.
+ * Local TCP sockets, from sock_diag(7): the ports they hold, the connections that
+ * were opened here, and what the kernel knows of one. It filters, so that a host with many sockets
+ * has few to report; the answer waits in the socket when send() returns, so nothing here blocks.
  */
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -11,6 +10,7 @@
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,6 +26,18 @@ int dysco_diag_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
+#define STATE_ESTABLISHED 1 /* tcp_states.h of the kernel */
+#define STATE_LISTEN	  10
+
+/* ---- many sockets ---- */
+
+/* A question that the kernel answers socket by socket. */
+struct dump {
+	uint32_t states; /* a bit each */
+	uint16_t first;	 /* local ports from here on */
+	void (*take)(struct dump *dump, const struct inet_diag_msg *msg);
+};
+
 /* INET_DIAG_BC_S_GE: a comparison is two operations, the second holds the port. */
 struct filter {
 	struct inet_diag_bc_op compare, port;
@@ -38,7 +50,7 @@ struct request {
 	struct filter filter;
 };
 
-static int ask(int fd, uint8_t family, uint16_t first)
+static int ask(int fd, uint8_t family, const struct dump *dump)
 {
 	struct request r = {
 	    .header = {.nlmsg_len = sizeof(r),
@@ -46,33 +58,19 @@ static int ask(int fd, uint8_t family, uint16_t first)
 		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
 	    .diag = {.sdiag_family = family,
 		     .sdiag_protocol = IPPROTO_TCP,
-		     .idiag_states = 0xffffffff},
+		     .idiag_states = dump->states},
 	    .attribute = {.nla_len = sizeof(struct nlattr) + sizeof(struct filter),
 			  .nla_type = INET_DIAG_REQ_BYTECODE},
 	    /* jumps in bytes: to the end accepts, 4 past the end refuses */
 	    .filter = {{INET_DIAG_BC_S_GE, sizeof(struct filter), sizeof(struct filter) + 4},
-		       {0, 0, first}},
+		       {0, 0, dump->first}},
 	};
 
 	return send(fd, &r, sizeof(r), 0) == (ssize_t)sizeof(r) ? 0 : -errno;
 }
 
-static void hold(const struct nlmsghdr *header, uint16_t first, struct dysco_port_bitmap *held)
-{
-	const struct inet_diag_msg *msg = NLMSG_DATA(header);
-	uint16_t port = DYSCO_HOST16(msg->id.idiag_sport);
-
-	if (header->nlmsg_len >= NLMSG_LENGTH(sizeof(*msg)) && port >= first) {
-		uint16_t bit = (uint16_t)(port - first);
-
-		if (bit / 64u < sizeof(held->bits) / sizeof(held->bits[0])) {
-			held->bits[bit / 64] |= 1ull << (bit % 64);
-		}
-	}
-}
-
 /* Messages of one datagram: 1: the dump is over, 0: more to come, negative: refused. */
-static int take(const uint8_t *buffer, ssize_t n, uint16_t first, struct dysco_port_bitmap *held)
+static int take(const uint8_t *buffer, ssize_t n, struct dump *dump)
 {
 	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buffer;
 	unsigned int left = (unsigned int)n;
@@ -86,15 +84,17 @@ static int take(const uint8_t *buffer, ssize_t n, uint16_t first, struct dysco_p
 
 			return wrong->error ? wrong->error : 1;
 		}
-		hold(h, first, held);
+		if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg))) {
+			dump->take(dump, NLMSG_DATA(h));
+		}
 	}
 	return 0;
 }
 
-static int dump(int fd, uint8_t family, uint16_t first, struct dysco_port_bitmap *held)
+static int run_family(int fd, uint8_t family, struct dump *dump)
 {
 	_Alignas(struct nlmsghdr) uint8_t buffer[32768];
-	int result = ask(fd, family, first);
+	int result = ask(fd, family, dump);
 
 	for (int i = 0; result == 0 && i < MESSAGES_MAX; i++) {
 		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
@@ -102,22 +102,138 @@ static int dump(int fd, uint8_t family, uint16_t first, struct dysco_port_bitmap
 		if (n <= 0) {
 			return n < 0 ? -errno : -EIO;
 		}
-		result = take(buffer, n, first, held);
+		result = take(buffer, n, dump);
 	}
 	return result < 0 ? result : 0;
 }
 
+static int run(int fd, struct dump *dump)
+{
+	int result = run_family(fd, AF_INET, dump);
+
+	return result == 0 ? run_family(fd, AF_INET6, dump) : result;
+}
+
+/* ---- the ports they hold ---- */
+
+struct holding {
+	struct dump dump;
+	struct dysco_port_bitmap *held;
+};
+
+static void hold(struct dump *dump, const struct inet_diag_msg *msg)
+{
+	struct dysco_port_bitmap *held = ((struct holding *)(void *)dump)->held;
+	uint16_t port = DYSCO_HOST16(msg->id.idiag_sport);
+	uint16_t bit = (uint16_t)(port - dump->first);
+
+	if (port >= dump->first && bit / 64u < sizeof(held->bits) / sizeof(held->bits[0])) {
+		held->bits[bit / 64] |= 1ull << (bit % 64);
+	}
+}
+
 int dysco_diag_ports(int fd, uint16_t first, struct dysco_port_bitmap *held)
 {
-	int result = dump(fd, AF_INET, first, held);
+	struct holding h = {{UINT32_MAX, first, hold}, held};
 
-	return result == 0 ? dump(fd, AF_INET6, first, held) : result;
+	return run(fd, &h.dump);
+}
+
+/* ---- connections that were opened here ---- */
+
+/* An end that is listened on; the address all zero: any. */
+struct listener {
+	struct dysco_addr addr;
+	dysco_be16 port_be;
+};
+
+struct listing {
+	struct dump dump;
+	struct listener *listeners;
+	uint32_t n, room;
+	bool full; /* out of memory */
+	dysco_connection_fn *take;
+	void *to;
+};
+
+static struct dysco_addr address_of(const struct inet_diag_msg *msg, const __be32 at[4])
+{
+	struct dysco_addr addr = {{0, 0, DYSCO_BE32(0xffff), at[0]}};
+
+	if (msg->idiag_family == AF_INET6) {
+		memcpy(addr.w_be, at, sizeof(addr.w_be));
+	}
+	return addr;
+}
+
+static void note_listener(struct dump *dump, const struct inet_diag_msg *msg)
+{
+	struct listing *l = (struct listing *)(void *)dump;
+	struct listener *at;
+
+	if (l->n == l->room) {
+		at = reallocarray(l->listeners, l->room + 64, sizeof(*at));
+		l->full = l->full || !at;
+		if (!at) {
+			return;
+		}
+		l->listeners = at;
+		l->room += 64;
+	}
+	at = &l->listeners[l->n++];
+	at->addr = address_of(msg, msg->id.idiag_src);
+	at->port_be = msg->id.idiag_sport;
+	if (msg->idiag_family == AF_INET && msg->id.idiag_src[0] == 0) {
+		memset(&at->addr, 0, sizeof(at->addr));
+	}
+}
+
+static bool was_accepted(const struct listing *l, const struct dysco_tuple *tuple)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (l->listeners[i].port_be == tuple->sport_be &&
+		    (dysco_addr_is_zero(&l->listeners[i].addr) ||
+		     dysco_addr_equal(&l->listeners[i].addr, &tuple->src))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void note_connection(struct dump *dump, const struct inet_diag_msg *msg)
+{
+	const struct listing *l = (const struct listing *)(const void *)dump;
+	struct dysco_tuple tuple = {.src = address_of(msg, msg->id.idiag_src),
+				    .dst = address_of(msg, msg->id.idiag_dst),
+				    .sport_be = msg->id.idiag_sport,
+				    .dport_be = msg->id.idiag_dport};
+
+	if (!was_accepted(l, &tuple)) {
+		l->take(l->to, &tuple);
+	}
+}
+
+int dysco_diag_connections(int fd, dysco_connection_fn *take_one, void *to)
+{
+	struct listing l = {
+	    .dump = {1u << STATE_LISTEN, 0, note_listener}, .take = take_one, .to = to};
+	int result = run(fd, &l.dump);
+
+	if (result == 0 && l.full) {
+		result = -ENOMEM; /* what was accepted would be taken for opened */
+	}
+	l.dump.states = 1u << STATE_ESTABLISHED;
+	l.dump.take = note_connection;
+	if (result == 0) {
+		result = run(fd, &l.dump);
+	}
+	free(l.listeners);
+	return result;
 }
 
 /* ---- one connection ---- */
 
-#define STATE_ESTABLISHED 1  /* tcp_states.h of the kernel */
-#define TIMESTAMP_BYTES	  12 /* in every segment, and not counted in the kernel's MSS */
+#define TIMESTAMP_BYTES 12 /* in every segment, and not counted in the kernel's MSS */
 
 struct one_request {
 	struct nlmsghdr header;

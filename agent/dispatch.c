@@ -172,6 +172,14 @@ static json_t *do_session_adopt(struct request *r)
 {
 	json_t *now = NULL;
 
+	for (int i = 2; i < r->words.count; i++) {
+		if (strncmp(r->words.word[i], "--", 2) == 0) {
+			struct dysco_order *order =
+			    dysco_order_parse(r->agent, &r->words, &r->error);
+
+			return order ? start_job(r, order) : NULL;
+		}
+	}
 	if (dysco_late_request(r->agent, r->client, &r->words, &now, &r->error) == 0 && !now) {
 		r->kind = DYSCO_ANSWER_LATER;
 	}
@@ -304,7 +312,7 @@ static const struct question questions[] = {
     {"session", "why", 3, 4, do_session_why},
     {"session", "trace", 3, 4, do_session_trace},
     {"session", "kill", 3, 4, do_session_kill},
-    {"session", "adopt", 3, 4, do_session_adopt},
+    {"session", "adopt", 3, DYSCO_WORDS_MAX, do_session_adopt},
     {"session", "cancel", 3, 4, do_session_cancel},
     {"session", "insert", 4, DYSCO_WORDS_MAX, do_session_change},
     {"session", "remove", 4, DYSCO_WORDS_MAX, do_session_change},

@@ -10,12 +10,10 @@
 
 #include "agent/log.h"
 
-#define NS_PER_S       1000000000ull
-#define SCAN_BUDGET_NS 10000000	       /* in a tick, for each job */
-#define SCAN_PORTION   64	       /* slots between two looks at the clock */
-#define BURST	       32	       /* sessions looked at in one call */
-#define SLACK_NS       (NS_PER_S / 10) /* of the rate: a tick */
-#define ROUND_NS       (NS_PER_S / 4)  /* before the second round; twice that before the third... */
+#define NS_PER_S 1000000000ull
+#define BURST	 32		 /* sessions looked at in one call */
+#define SLACK_NS (NS_PER_S / 10) /* of the rate: a tick */
+#define ROUND_NS (NS_PER_S / 4)	 /* before the second round; twice that before the third... */
 
 static struct dysco_leg_cold *cold_at(const struct dysco_agent *agent, uint32_t slot)
 {
@@ -89,7 +87,6 @@ static struct dysco_job *new_job(struct dysco_agent *agent, struct dysco_order *
 		free_job(job);
 		return NULL;
 	}
-	job->scan_slot = 1;
 	job->plan.agent = agent;
 	job->plan.wish = &order->wish;
 	job->created_ns = dysco_now_ns();
@@ -149,106 +146,7 @@ static void target_over(struct dysco_agent *agent, struct dysco_job *job, struct
 			enum dysco_job_result result, const char *code, const char *message)
 {
 	t->state = DYSCO_TARGET_OVER;
-	dysco_job_report(agent, job, t->slot, result, code, message);
-}
-
-static bool add_target(const struct dysco_agent *agent, struct dysco_job *job, uint32_t slot)
-{
-	struct dysco_target *t;
-
-	if (job->n_targets == job->room) {
-		uint32_t room = job->room ? 2 * job->room : 256;
-
-		t = reallocarray(job->targets, room, sizeof(*t));
-		if (!t) {
-			return false;
-		}
-		job->targets = t;
-		job->room = room;
-	}
-	t = &job->targets[job->n_targets++];
-	*t = (struct dysco_target){.id = cold_at(agent, slot)->id,
-				   .slot = slot,
-				   .host = agent->core.table->legs[slot].host};
-	job->n_pending++;
-	return true;
-}
-
-static bool has_ended(const struct dysco_leg *leg)
-{
-	enum dysco_leg_state state = dysco_leg_state(leg);
-
-	return leg->mode == DYSCO_MODE_PASS || state >= DYSCO_STATE_CLOSING;
-}
-
-/* Whose the session is once its chain is that of the plan. */
-static const char *policy_name(const struct dysco_plan *plan)
-{
-	static const char none[DYSCO_NAME_BYTES];
-	const struct dysco_setup *setup = &plan->agent->config->setup;
-
-	return plan->policy < setup->n_policies ? setup->policies[plan->policy].name : none;
-}
-
-/* Its chain is right, but it may not bear the name of the policy that it now is. */
-static void relabel(struct dysco_agent *agent, const struct dysco_plan *plan, uint32_t slot)
-{
-	struct dysco_address_list list = cold_at(agent, slot)->list;
-
-	if (plan->wish->kind == DYSCO_WISH_POLICY) {
-		dysco_core_set_policy(&agent->core, slot, policy_name(plan), &list);
-	}
-}
-
-/* One host of this agent that a session passes: is there something to be done? */
-static void collect(struct dysco_agent *agent, struct dysco_job *job,
-		    const struct dysco_passage *passage)
-{
-	uint32_t slot = dysco_passage_main(passage);
-	struct dysco_plan *plan = &job->plan;
-
-	switch (dysco_plan_make(plan, passage)) {
-	case DYSCO_PLAN_GO:
-		if (job->order->dry_run) {
-			dysco_job_report(agent, job, slot, DYSCO_JOB_WOULD, "", "");
-			for (int i = 0; i < DYSCO_TYPES_MAX; i++) {
-				plan->turns[i] += plan->taken[i];
-			}
-		} else if (!add_target(agent, job, slot)) {
-			dysco_job_report(agent, job, slot, DYSCO_JOB_SKIPPED, "internal",
-					 "out of memory");
-		}
-		break;
-	case DYSCO_PLAN_UNCHANGED:
-		relabel(agent, plan, slot);
-		dysco_job_report(agent, job, slot, DYSCO_JOB_UNCHANGED, "", "");
-		break;
-	case DYSCO_PLAN_REFUSED:
-		dysco_job_report(agent, job, slot, DYSCO_JOB_SKIPPED, plan->error.code,
-				 plan->error.message);
-		break;
-	case DYSCO_PLAN_OTHER:
-		break;
-	}
-}
-
-static void scan(struct dysco_agent *agent, struct dysco_job *job)
-{
-	uint64_t begun_ns = dysco_now_ns();
-	struct dysco_passage passage;
-	uint32_t n = 0;
-
-	for (; job->scan_slot <= agent->core.high_slot; job->scan_slot++) {
-		if (++n % SCAN_PORTION == 0 && dysco_now_ns() - begun_ns > SCAN_BUDGET_NS) {
-			return;
-		}
-		if (dysco_passage_at(agent, job->scan_slot, &passage) &&
-		    !has_ended(&agent->core.table->legs[dysco_passage_main(&passage)]) &&
-		    dysco_selection_has(agent, &job->order->selection, &passage)) {
-			collect(agent, job, &passage);
-		}
-	}
-	job->state = DYSCO_JOB_RUNNING;
+	dysco_job_report(agent, job, t, result, code, message);
 }
 
 /* ---- attempts ---- */
@@ -277,7 +175,7 @@ static void target_refused(struct dysco_agent *agent, struct dysco_job *job, str
 static bool is_right(const struct dysco_leg *leg)
 {
 	return (leg->role == DYSCO_ROLE_FIRST || leg->role == DYSCO_ROLE_RIGHT) &&
-	       leg->mode != DYSCO_MODE_FREE && !has_ended(leg);
+	       leg->mode != DYSCO_MODE_FREE && !dysco_job_is_over(leg);
 }
 
 /* Where the session is now: other changes may have given it other legs. */
@@ -314,7 +212,7 @@ static void note_outcome(struct dysco_job *job, uint32_t target, const struct dy
 		return;
 	}
 	o->target = target;
-	memcpy(o->policy, policy_name(plan), sizeof(o->policy));
+	memcpy(o->policy, dysco_plan_policy_name(plan), sizeof(o->policy));
 	o->list = (struct dysco_address_list){.next = plan->list->next};
 	for (uint8_t i = 0; i < plan->at; i++) {
 		o->list.hops[o->list.count++] = plan->list->hops[i];
@@ -344,7 +242,7 @@ static void apply_outcome(struct dysco_agent *agent, struct dysco_job *job, uint
 	o->list.count = 0;
 }
 
-static void begin_target(struct dysco_agent *agent, struct dysco_job *job, uint32_t index)
+static void change_target(struct dysco_agent *agent, struct dysco_job *job, uint32_t index)
 {
 	struct dysco_target *t = &job->targets[index];
 	struct dysco_waiting who = {.job = job->id, .target = index};
@@ -353,7 +251,6 @@ static void begin_target(struct dysco_agent *agent, struct dysco_job *job, uint3
 	enum dysco_plan_result result;
 	enum dysco_nack reason;
 
-	job->n_pending--;
 	if (!find_target(agent, t, &passage)) {
 		target_over(agent, job, t, DYSCO_JOB_GONE, "", "");
 		return;
@@ -377,17 +274,97 @@ static void begin_target(struct dysco_agent *agent, struct dysco_job *job, uint3
 	}
 }
 
+/* It is known now: nothing more was wished, or it goes on like any other. */
+static void target_known(struct dysco_agent *agent, struct dysco_job *job, uint32_t index,
+			 uint32_t slot)
+{
+	struct dysco_target *t = &job->targets[index];
+
+	t->slot = slot;
+	t->id = cold_at(agent, slot)->id;
+	if (job->order->wish.kind == DYSCO_WISH_ADOPT) {
+		target_over(agent, job, t, DYSCO_JOB_DONE, "", "");
+	} else if (job->aborted) {
+		target_over(agent, job, t, DYSCO_JOB_SKIPPED, "aborted",
+			    "the job was aborted before its turn");
+	} else {
+		change_target(agent, job, index);
+	}
+}
+
+/* It may have ended since the stack was asked. */
+static void target_lost(struct dysco_agent *agent, struct dysco_job *job, struct dysco_target *t,
+			const struct dysco_conf_error *error)
+{
+	if (!error || strcmp(error->code, "unknown_session") == 0) {
+		target_over(agent, job, t, DYSCO_JOB_GONE, "", "");
+	} else {
+		target_over(agent, job, t, DYSCO_JOB_SKIPPED, error->code, error->message);
+	}
+}
+
+static void adopt_target(struct dysco_agent *agent, struct dysco_job *job, uint32_t index)
+{
+	struct dysco_target *t = &job->targets[index];
+	struct dysco_conf_error error;
+	uint32_t slot;
+	int known = dysco_late_begin(agent, t->host, &t->session, job->id, index, &slot, &error);
+
+	if (known < 0) {
+		target_lost(agent, job, t, &error);
+	} else if (known > 0) {
+		target_known(agent, job, index, slot);
+	} else {
+		t->state = DYSCO_TARGET_RUNNING;
+		job->n_running++;
+	}
+}
+
+static void begin_target(struct dysco_agent *agent, struct dysco_job *job, uint32_t index)
+{
+	job->n_pending--;
+	if (job->targets[index].slot == DYSCO_NO_SLOT) {
+		adopt_target(agent, job, index);
+	} else {
+		change_target(agent, job, index);
+	}
+}
+
+/* The one that this job waits for; NULL: it waits no more. */
+static struct dysco_target *running_target(struct dysco_job *job, uint32_t target)
+{
+	return job && job->targets && target < job->n_targets &&
+		       job->targets[target].state == DYSCO_TARGET_RUNNING
+		   ? &job->targets[target]
+		   : NULL;
+}
+
+void dysco_job_adopted(struct dysco_agent *agent, uint32_t id, uint32_t target, uint32_t slot,
+		       const struct dysco_conf_error *error)
+{
+	struct dysco_job *job = find_job(agent, id);
+	struct dysco_target *t = running_target(job, target);
+
+	if (!t) {
+		return;
+	}
+	job->n_running--;
+	if (slot == DYSCO_NO_SLOT) {
+		target_lost(agent, job, t, error);
+	} else {
+		target_known(agent, job, target, slot);
+	}
+}
+
 void dysco_job_attempt_ended(struct dysco_agent *agent, uint32_t id, uint32_t target,
 			     enum dysco_nack reason, uint32_t slot)
 {
 	struct dysco_job *job = find_job(agent, id);
-	struct dysco_target *t;
+	struct dysco_target *t = running_target(job, target);
 
-	if (!job || !job->targets || target >= job->n_targets ||
-	    job->targets[target].state != DYSCO_TARGET_RUNNING) {
+	if (!t) {
 		return;
 	}
-	t = &job->targets[target];
 	job->n_running--;
 	if (slot != DYSCO_NO_SLOT && reason == DYSCO_NACK_NONE &&
 	    agent->core.table->legs[slot].host == t->host) {
@@ -499,7 +476,7 @@ void dysco_jobs_tick(struct dysco_agent *agent, uint64_t now_ns)
 		if (job && job->state == DYSCO_JOB_COLLECTING && job->aborted) {
 			job->state = DYSCO_JOB_RUNNING;
 		} else if (job && job->state == DYSCO_JOB_COLLECTING && !job->paused) {
-			scan(agent, job);
+			dysco_job_scan(agent, job);
 		}
 		if (job) {
 			expire(agent, job, now_ns);

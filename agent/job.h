@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Jobs: one wish for many sessions (wish.h). The loop drives them: a scan of the
- * leg table in small portions finds the sessions, then attempts are begun, a few
+ * leg table in small portions (and of the hosts' stacks, for sessions older than
+ * the agent or its policies) finds the sessions, then attempts are begun, a few
  * at a time, and those refused for a moment are tried again in further rounds.
  *
  *   COLLECTING --scan complete--> RUNNING --no session left--> OVER
@@ -35,8 +36,9 @@ enum dysco_target_state { DYSCO_TARGET_PENDING = 0, DYSCO_TARGET_RUNNING, DYSCO_
 
 /* A session to be changed, by the host of this agent that can speak for it. */
 struct dysco_target {
-	struct dysco_session_id id;
-	uint32_t slot;
+	struct dysco_session_id id; /* all zero: it is older than the agent or its policies */
+	struct dysco_tuple session;
+	uint32_t slot; /* DYSCO_NO_SLOT: not known here yet */
 	uint16_t host;
 	uint8_t state; /* enum dysco_target_state */
 	uint8_t tries;
@@ -61,8 +63,8 @@ struct dysco_job {
 	struct dysco_order *order;
 	enum dysco_job_state state;
 	bool paused, aborted;
-	void *client; /* of a dry run */
-	uint32_t scan_slot;
+	void *client;	    /* of a dry run */
+	uint32_t scan_slot; /* 0: the stacks have not been asked yet */
 	struct dysco_target *targets;
 	uint32_t n_targets, room, cursor; /* cursor: next to be looked at in this round */
 	uint32_t n_pending, n_running, retried;
@@ -82,6 +84,12 @@ uint32_t dysco_job_start(struct dysco_agent *agent, void *client, struct dysco_o
 /* Of an attempt that this job has begun; NONE: it succeeded, slot is the new leg. */
 void dysco_job_attempt_ended(struct dysco_agent *agent, uint32_t id, uint32_t target,
 			     enum dysco_nack reason, uint32_t slot);
+/*
+ * Of a session that this job adopts (dysco_late_begin()): its leg; or DYSCO_NO_SLOT, with why,
+ * NULL when it has ended.
+ */
+void dysco_job_adopted(struct dysco_agent *agent, uint32_t id, uint32_t target, uint32_t slot,
+		       const struct dysco_conf_error *error);
 /* Begins what may be begun; to be called after anything the core did, and in tick. */
 void dysco_jobs_run(struct dysco_agent *agent, uint64_t now_ns);
 /* Every 100 ms: scans, time-outs. */
@@ -90,9 +98,17 @@ void dysco_jobs_tick(struct dysco_agent *agent, uint64_t now_ns);
 void dysco_jobs_forget(struct dysco_agent *agent, const void *client);
 void dysco_jobs_stop(struct dysco_agent *agent);
 
+/* ---- job_scan.c ---- */
+bool dysco_job_is_over(const struct dysco_leg *leg);
+/* A session as this leg has it. */
+struct dysco_target dysco_job_target(const struct dysco_agent *agent, uint32_t slot);
+/* COLLECTING: a portion more. */
+void dysco_job_scan(struct dysco_agent *agent, struct dysco_job *job);
+
 /* ---- job_show.c ---- */
-void dysco_job_report(struct dysco_agent *agent, struct dysco_job *job, uint32_t slot,
-		      enum dysco_job_result result, const char *code, const char *message);
+void dysco_job_report(struct dysco_agent *agent, struct dysco_job *job,
+		      const struct dysco_target *target, enum dysco_job_result result,
+		      const char *code, const char *message);
 json_t *dysco_show_dry_run(const struct dysco_job *job);
 json_t *dysco_show_jobs(const struct dysco_agent *agent);
 /* job show|pause|resume|abort ID */

@@ -43,16 +43,17 @@ static void describe_plan(const struct dysco_plan *plan, json_t *o)
 	json_decref(rest);
 }
 
-static json_t *describe_session(const struct dysco_agent *agent, uint32_t slot,
+static json_t *describe_session(const struct dysco_agent *agent, const struct dysco_target *t,
 				enum dysco_job_result result, const char *code, const char *message)
 {
-	const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
-	const struct dysco_host *host =
-	    dysco_setup_host(&agent->config->setup, agent->core.table->legs[slot].host);
+	static const struct dysco_session_id none;
+	const struct dysco_host *host = dysco_setup_host(&agent->config->setup, t->host);
 	json_t *o = json_object();
 
-	json_object_set_new(o, "id", dysco_json_id(&cold->id));
-	json_object_set_new(o, "session", dysco_json_tuple(&cold->session));
+	json_object_set_new(o, "id",
+			    memcmp(&t->id, &none, sizeof(none)) != 0 ? dysco_json_id(&t->id)
+								     : json_null());
+	json_object_set_new(o, "session", dysco_json_tuple(&t->session));
 	json_object_set_new(o, "host", host ? json_string(host->name) : json_null());
 	json_object_set_new(o, "result", json_string(result_names[result]));
 	json_object_set_new(o, "cause", code[0] ? json_string(code) : json_null());
@@ -62,7 +63,8 @@ static json_t *describe_session(const struct dysco_agent *agent, uint32_t slot,
 
 json_t *dysco_show_plan(const struct dysco_agent *agent, const struct dysco_plan *plan)
 {
-	json_t *o = describe_session(agent, plan->slot, DYSCO_JOB_WOULD, "", "");
+	struct dysco_target t = dysco_job_target(agent, plan->slot);
+	json_t *o = describe_session(agent, &t, DYSCO_JOB_WOULD, "", "");
 
 	describe_plan(plan, o);
 	return json_pack("{s:b, s:i, s:i, s:i, s:i, s:[], s:[o]}", "dry_run", 1, "total", 1,
@@ -92,8 +94,16 @@ static void count_cause(struct dysco_job *job, enum dysco_job_result result, con
 	}
 }
 
-void dysco_job_report(struct dysco_agent *agent, struct dysco_job *job, uint32_t slot,
-		      enum dysco_job_result result, const char *code, const char *message)
+/* Without a chain before and after. */
+static void describe_adoption(const struct dysco_target *t, json_t *o)
+{
+	json_object_set_new(o, "from", json_pack("[o]", dysco_json_addr(&t->session.dst)));
+	json_object_set_new(o, "to", json_pack("[o]", dysco_json_addr(&t->session.dst)));
+}
+
+void dysco_job_report(struct dysco_agent *agent, struct dysco_job *job,
+		      const struct dysco_target *target, enum dysco_job_result result,
+		      const char *code, const char *message)
 {
 	json_t *o;
 
@@ -106,8 +116,10 @@ void dysco_job_report(struct dysco_agent *agent, struct dysco_job *job, uint32_t
 	if (json_array_size(job->reports) >= DYSCO_JOB_REPORTS) {
 		return;
 	}
-	o = describe_session(agent, slot, result, code, message);
-	if (result == DYSCO_JOB_WOULD) {
+	o = describe_session(agent, target, result, code, message);
+	if (result == DYSCO_JOB_WOULD && job->order->wish.kind == DYSCO_WISH_ADOPT) {
+		describe_adoption(target, o);
+	} else if (result == DYSCO_JOB_WOULD) {
 		describe_plan(&job->plan, o);
 	}
 	json_array_append_new(job->reports, o);
@@ -257,6 +269,7 @@ json_t *dysco_job_request(struct dysco_agent *agent, const struct dysco_words *w
 		job->aborted = true;
 		job->paused = false;
 		dysco_reconfig_cancel(agent, job->id);
+		dysco_late_cancel(agent, job->id);
 		dysco_jobs_tick(agent, dysco_now_ns());
 	} else {
 		job->paused = strcmp(verb, "pause") == 0;

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/job.h"
 #include "agent/log.h"
-#include "agent/wish.h"
 #include "datapath/step.h"
 
 #define WAIT_NS	   (10 * 1000000000ull) /* for a packet each way; above TCP's usual time-outs */
@@ -24,10 +24,12 @@ struct dysco_adoption {
 	uint64_t since_ns;   /* that it was asked for */
 	bool bounded;	     /* `end` is known: all the host had sent by then is below it */
 	uint32_t end;
-	uint64_t quiet_ns;	   /* not sooner than this */
-	uint64_t provoke_ns;	   /* when its ends are made to show their numbers */
-	void *client;		   /* NULL: nobody waits */
-	struct dysco_words *words; /* what it asked for */
+	uint64_t quiet_ns;   /* not sooner than this */
+	uint64_t provoke_ns; /* when its ends are made to show their numbers */
+	/* who waits: a client, or a job with one of its sessions; neither: nobody */
+	void *client;
+	struct dysco_words *words; /* what the client asked for */
+	uint32_t job, target;
 };
 
 static struct dysco_leg *leg_of(const struct dysco_agent *agent, const struct dysco_adoption *a)
@@ -170,24 +172,33 @@ static struct dysco_adoption *find(const struct dysco_agent *agent, uint32_t slo
 	return a;
 }
 
+/* Nobody waits with it yet: each waits for itself. NULL: out of memory. */
+static struct dysco_adoption *place_for(struct dysco_agent *agent, uint32_t slot)
+{
+	struct dysco_adoption *a = find(agent, slot);
+
+	if (!a || a->client || a->job) {
+		a = add(agent, slot);
+	}
+	if (a) {
+		a->since_ns = dysco_now_ns();
+	}
+	return a;
+}
+
 static int wait_for(struct dysco_agent *agent, void *client, uint32_t slot,
 		    const struct dysco_words *words, struct dysco_conf_error *error)
 {
-	struct dysco_adoption *a = find(agent, slot);
 	struct dysco_words *copy = malloc(sizeof(*copy));
+	struct dysco_adoption *a = copy ? place_for(agent, slot) : NULL;
 
-	if (a && a->client) {
-		a = NULL; /* each waits for itself */
-	}
-	a = a ? a : add(agent, slot);
-	if (!a || !copy) {
+	if (!a) {
 		free(copy);
 		return dysco_conf_fail(error, "internal", NULL, "out of memory");
 	}
 	dysco_words_copy(copy, words);
 	a->client = client;
 	a->words = copy;
-	a->since_ns = dysco_now_ns();
 	return 0;
 }
 
@@ -207,6 +218,106 @@ static int start(struct dysco_agent *agent, void *client, const struct dysco_wor
 	}
 	tell_adopted(agent, slot);
 	return wait_for(agent, client, slot, words, error);
+}
+
+/* ---- for jobs ---- */
+
+struct search {
+	struct dysco_agent *agent;
+	const struct dysco_host *host;
+	dysco_late_fn *take;
+	void *to;
+};
+
+/* One that stays within the host passes none of its attachments. */
+static void search_take(void *context, const struct dysco_tuple *tuple)
+{
+	const struct search *s = context;
+
+	if (dysco_host_has(s->host, &tuple->src) && !dysco_host_has(s->host, &tuple->dst) &&
+	    dysco_core_late_find(&s->agent->core, s->host->id, tuple) == DYSCO_NO_SLOT) {
+		s->take(s->to, s->host->id, tuple);
+	}
+}
+
+/* An earlier attachment of the same host in the same namespace: its stack has been asked. */
+static bool was_asked(const struct dysco_agent *agent, uint16_t index)
+{
+	const struct dysco_attachment *b = &agent->config->attachments[index];
+
+	for (uint16_t i = 0; i < index; i++) {
+		const struct dysco_attachment *a = &agent->config->attachments[i];
+
+		if (has_stack(agent, a, b->host) && strcmp(a->netns, b->netns) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void dysco_late_search(struct dysco_agent *agent, dysco_late_fn *take, void *to)
+{
+	for (uint16_t i = 0; i < agent->config->n_attachments; i++) {
+		const struct dysco_attachment *a = &agent->config->attachments[i];
+		struct search search = {agent, dysco_setup_host(&agent->config->setup, a->host),
+					take, to};
+		int wrong = 0;
+
+		if (search.host && has_stack(agent, a, a->host) && !was_asked(agent, i)) {
+			wrong = agent->system->connections(agent->system->context, a->netns,
+							   search_take, &search);
+		}
+		if (wrong != 0) {
+			dysco_log(DYSCO_LOG_WARN, "the connections of host %s cannot be listed: %s",
+				  search.host->name, strerror(-wrong));
+		}
+	}
+}
+
+int dysco_late_begin(struct dysco_agent *agent, uint16_t host, const struct dysco_tuple *tuple,
+		     uint32_t job, uint32_t target, uint32_t *slot, struct dysco_conf_error *error)
+{
+	struct dysco_adoption *a;
+
+	*slot = dysco_core_late_find(&agent->core, host, tuple);
+	if (*slot == DYSCO_NO_SLOT) {
+		*slot = adopt(agent, tuple, error);
+		if (*slot == DYSCO_NO_SLOT) {
+			return -1;
+		}
+		tell_adopted(agent, *slot);
+	}
+	if (!(agent->core.table->legs[*slot].flags & DYSCO_LEG_LATE)) {
+		return 1;
+	}
+	a = place_for(agent, *slot);
+	if (!a) {
+		return dysco_conf_fail(error, "internal", NULL, "out of memory");
+	}
+	a->job = job;
+	a->target = target;
+	return 0;
+}
+
+static void job_failed(struct dysco_agent *agent, struct dysco_adoption *a,
+		       const struct dysco_conf_error *error)
+{
+	uint32_t job = a->job;
+
+	a->job = 0;
+	dysco_job_adopted(agent, job, a->target, DYSCO_NO_SLOT, error);
+}
+
+void dysco_late_cancel(struct dysco_agent *agent, uint32_t job)
+{
+	struct dysco_conf_error error;
+
+	dysco_conf_fail(&error, "aborted", NULL, "the job was aborted; the session is watched");
+	for (struct dysco_adoption *a = agent->adoptions; a; a = a->next) {
+		if (job && a->job == job) {
+			job_failed(agent, a, &error);
+		}
+	}
 }
 
 /* ---- answering ---- */
@@ -291,9 +402,11 @@ static void answer_failed(struct dysco_agent *agent, struct dysco_adoption *a, c
 {
 	struct dysco_conf_error error;
 
+	dysco_conf_fail(&error, "not_adopted", hint, "%s", why);
 	if (a->client) {
-		dysco_conf_fail(&error, "not_adopted", hint, "%s", why);
 		answer(agent, a, dysco_error_json(&error));
+	} else if (a->job) {
+		job_failed(agent, a, &error);
 	}
 }
 
@@ -316,6 +429,9 @@ static void go_on(struct dysco_agent *agent, struct dysco_adoption *a)
 	bool later = false;
 	json_t *json;
 
+	if (a->job) {
+		dysco_job_adopted(agent, a->job, a->target, a->slot, NULL);
+	}
 	if (!a->client) {
 		return;
 	}
@@ -397,6 +513,8 @@ static void end(struct dysco_agent *agent, struct dysco_adoption *a, enum outcom
 {
 	if (outcome == KNOWN) {
 		go_on(agent, a);
+	} else if (a->job) {
+		job_failed(agent, a, NULL);
 	} else {
 		answer_failed(agent, a, "dysco session list", "the session has ended");
 	}
@@ -416,7 +534,7 @@ void dysco_late_tick(struct dysco_agent *agent, uint64_t now_ns)
 			end(agent, a, outcome);
 			continue;
 		}
-		if (a->client && now_ns > a->since_ns + WAIT_NS) {
+		if ((a->client || a->job) && now_ns > a->since_ns + WAIT_NS) {
 			answer_failed(agent, a, "do its packets pass this host's interface?",
 				      "no packet was seen each way");
 		}

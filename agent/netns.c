@@ -207,6 +207,14 @@ static int ask_socket(void *context, const char *name, const struct dysco_tuple 
 	return netns ? dysco_diag_socket(netns->diag_fd, tuple, socket) : wrong;
 }
 
+static int ask_connections(void *context, const char *name, dysco_connection_fn *take, void *to)
+{
+	int wrong = 0;
+	const struct dysco_netns *netns = get(context, name, &wrong);
+
+	return netns ? dysco_diag_connections(netns->diag_fd, take, to) : wrong;
+}
+
 /* A change of the kernel's list, to be made inside the namespace. */
 struct reservation {
 	const struct dysco_port_set *change;
@@ -365,8 +373,9 @@ struct dysco_machine *dysco_machine_new(void)
 	struct dysco_machine *machine = calloc(1, sizeof(*machine));
 
 	if (machine) {
-		machine->system = (struct dysco_system){machine, ask_interface, ask_ports_held,
-							reserve, release,	ask_socket};
+		machine->system =
+		    (struct dysco_system){machine, ask_interface, ask_ports_held, reserve,
+					  release, ask_socket,	  ask_connections};
 	}
 	return machine;
 }

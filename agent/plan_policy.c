@@ -9,14 +9,31 @@
 #include "agent/plan.h"
 #include "rewrite/edit.h"
 
-static uint16_t classify(const struct dysco_plan *plan, const struct dysco_leg *leg,
-			 const struct dysco_leg_cold *cold)
+uint16_t dysco_plan_classify(const struct dysco_agent *agent, uint16_t host,
+			     const struct dysco_tuple *session)
 {
 	uint8_t packet[128];
-	size_t bytes = dysco_edit_make_segment(packet, sizeof(packet), &cold->session, 1, 0,
-					       DYSCO_TCP_SYN, 65535, 0, NULL, 0);
+	size_t bytes = dysco_edit_make_segment(packet, sizeof(packet), session, 1, 0, DYSCO_TCP_SYN,
+					       65535, 0, NULL, 0);
 
-	return dysco_config_classify(plan->agent->config, leg->host, packet, (uint32_t)bytes);
+	return dysco_config_classify(agent->config, host, packet, (uint32_t)bytes);
+}
+
+const char *dysco_plan_policy_name(const struct dysco_plan *plan)
+{
+	static const char none[DYSCO_NAME_BYTES];
+	const struct dysco_setup *setup = &plan->agent->config->setup;
+
+	return plan->policy < setup->n_policies ? setup->policies[plan->policy].name : none;
+}
+
+bool dysco_plan_moves_old(const struct dysco_agent *agent, const struct dysco_wish *wish,
+			  uint16_t policy)
+{
+	const struct dysco_setup *setup = &agent->config->setup;
+
+	return policy < setup->n_policies && setup->policies[policy].n_hops > 0 &&
+	       dysco_plan_is_changed(wish, setup->policies[policy].tag);
 }
 
 /* Of a type the session keeps the instance it has, unless that one drains. */
@@ -156,7 +173,8 @@ enum dysco_plan_result dysco_plan_policy(struct dysco_plan *plan, const struct d
 		return DYSCO_PLAN_OTHER;
 	}
 	memcpy(old, cold->policy, DYSCO_NAME_BYTES);
-	plan->policy = classify(plan, dysco_plan_leg(plan, p->right), cold);
+	plan->policy =
+	    dysco_plan_classify(plan->agent, dysco_plan_leg(plan, p->right)->host, &cold->session);
 	if (!dysco_plan_is_changed(plan->wish, dysco_policy_tag(old)) &&
 	    (plan->policy >= setup->n_policies ||
 	     !dysco_plan_is_changed(plan->wish, setup->policies[plan->policy].tag))) {

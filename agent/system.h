@@ -23,6 +23,8 @@ struct dysco_socket {
 	bool accepted;			     /* its port is listened on: the peer opened it */
 };
 
+typedef void dysco_connection_fn(void *to, const struct dysco_tuple *tuple);
+
 struct dysco_system {
 	void *context;
 	int (*interface)(void *context, const char *netns, const char *ifname,
@@ -36,6 +38,8 @@ struct dysco_system {
 	/* The established connection with this five-tuple, local end first. */
 	int (*socket)(void *context, const char *netns, const struct dysco_tuple *tuple,
 		      struct dysco_socket *socket);
+	/* Every established connection that was opened here, not accepted; local end first. */
+	int (*connections)(void *context, const char *netns, dysco_connection_fn *take, void *to);
 };
 
 #endif

@@ -268,6 +268,30 @@ static int take_session(struct reading *r)
 		   : -1;
 }
 
+/* Without options, of one session: late.c. */
+static int take_adopt(struct reading *r)
+{
+	const struct dysco_order *o = r->order;
+	const char *policy = o->selection.policy;
+
+	r->order->wish.kind = DYSCO_WISH_ADOPT;
+	if (r->to || o->wish.force || o->selection.box.text[0]) {
+		return dysco_conf_fail(r->error, "syntax", "--filter, --policy",
+				       "session adopt: %s is not for sessions without a chain",
+				       r->to	       ? "--to"
+				       : o->wish.force ? "--force"
+						       : "--box");
+	}
+	if (!o->group || o->words.count > 2) {
+		return dysco_conf_fail(r->error, "syntax", "--filter or --policy, without SRC DST",
+				       "session adopt: options are for more than one session");
+	}
+	return !policy[0] || dysco_config_find_policy(r->agent->config, policy) >= 0
+		   ? 0
+		   : dysco_conf_fail(r->error, "unknown_policy", "dysco policy list",
+				     "policy '%.60s' is not known", policy);
+}
+
 static int take_drain(struct reading *r)
 {
 	struct dysco_order *o = r->order;
@@ -312,6 +336,14 @@ static void describe(struct dysco_order *order, const struct dysco_words *words)
 	}
 }
 
+static int take_statement(struct reading *r, const struct dysco_words *words)
+{
+	if (strcmp(words->word[0], "box") == 0) {
+		return take_drain(r);
+	}
+	return strcmp(words->word[1], "adopt") == 0 ? take_adopt(r) : take_session(r);
+}
+
 struct dysco_order *dysco_order_parse(const struct dysco_agent *agent,
 				      const struct dysco_words *words,
 				      struct dysco_conf_error *error)
@@ -324,8 +356,7 @@ struct dysco_order *dysco_order_parse(const struct dysco_agent *agent,
 	}
 	r.order->parallel = DYSCO_PARALLEL_DEFAULT;
 	describe(r.order, words);
-	if (take_options(&r, words) != 0 ||
-	    (strcmp(words->word[0], "box") == 0 ? take_drain(&r) : take_session(&r)) != 0) {
+	if (take_options(&r, words) != 0 || take_statement(&r, words) != 0) {
 		dysco_order_free(r.order);
 		return NULL;
 	}
@@ -375,12 +406,24 @@ static bool goes_through(const struct dysco_agent *agent, const struct dysco_add
 	return false;
 }
 
+/* filter NULL: any session. */
+static bool matches(const struct dysco_filter *filter, const struct dysco_tuple *session)
+{
+	uint8_t packet[128];
+	size_t bytes;
+
+	if (!filter) {
+		return true;
+	}
+	bytes = dysco_edit_make_segment(packet, sizeof(packet), session, 1, 0, DYSCO_TCP_SYN, 65535,
+					0, NULL, 0);
+	return dysco_filter_matches(filter, packet, (uint32_t)bytes);
+}
+
 bool dysco_selection_has(const struct dysco_agent *agent, const struct dysco_selection *selection,
 			 const struct dysco_passage *passage)
 {
 	const struct dysco_leg_cold *cold = &agent->core.table->cold[dysco_passage_main(passage)];
-	uint8_t packet[128];
-	size_t bytes;
 
 	if (selection->policy[0] &&
 	    strncmp(cold->policy, selection->policy, DYSCO_NAME_BYTES) != 0) {
@@ -389,10 +432,21 @@ bool dysco_selection_has(const struct dysco_agent *agent, const struct dysco_sel
 	if (selection->box.text[0] && !goes_through(agent, &cold->list, &selection->box)) {
 		return false;
 	}
-	if (!selection->filter) {
-		return true;
+	return matches(selection->filter, &cold->session);
+}
+
+bool dysco_order_has_old(const struct dysco_agent *agent, const struct dysco_order *order,
+			 uint16_t host, const struct dysco_tuple *session)
+{
+	const struct dysco_selection *s = &order->selection;
+	uint16_t policy;
+
+	if (!matches(s->filter, session)) {
+		return false;
 	}
-	bytes = dysco_edit_make_segment(packet, sizeof(packet), &cold->session, 1, 0, DYSCO_TCP_SYN,
-					65535, 0, NULL, 0);
-	return dysco_filter_matches(selection->filter, packet, (uint32_t)bytes);
+	policy = dysco_plan_classify(agent, host, session);
+	if (order->wish.kind == DYSCO_WISH_POLICY) {
+		return dysco_plan_moves_old(agent, &order->wish, policy);
+	}
+	return !s->policy[0] || dysco_config_find_policy(agent->config, s->policy) == (int)policy;
 }

@@ -8,6 +8,7 @@
  *   session insert SELECTION BOX... [after HOST | before HOST] [OPTIONS]
  *   session remove SELECTION BOX...
  *   session replace SELECTION BOX BOX...
+ *   session adopt SELECTION [OPTIONS]
  *   box drain BOX [--to BOX] [OPTIONS]
  */
 #ifndef DYSCO_AGENT_WISH_H
@@ -22,6 +23,7 @@ enum dysco_wish_kind {
 	DYSCO_WISH_REMOVE,
 	DYSCO_WISH_REPLACE,
 	DYSCO_WISH_POLICY, /* the chain that the policies give a session now */
+	DYSCO_WISH_ADOPT,  /* to be known */
 };
 
 enum dysco_wish_where {
@@ -86,6 +88,9 @@ bool dysco_place_names(const struct dysco_agent *agent, const struct dysco_place
 		       const struct dysco_addr *addr);
 bool dysco_selection_has(const struct dysco_agent *agent, const struct dysco_selection *selection,
 			 const struct dysco_passage *passage);
+/* Is a session that this host has opened, and that is not known yet, to be adopted? */
+bool dysco_order_has_old(const struct dysco_agent *agent, const struct dysco_order *order,
+			 uint16_t host, const struct dysco_tuple *session);
 
 /* ---- plan.c: one session ---- */
 enum dysco_plan_result {
@@ -115,6 +120,15 @@ enum dysco_plan_result dysco_plan_make(struct dysco_plan *plan,
 /* The passage of this agent's that can be asked about a session: REFUSED tells the best reason. */
 enum dysco_plan_result dysco_plan_among(struct dysco_plan *plan,
 					const struct dysco_passage *passages, uint32_t n);
+
+/* Index of the policy that would give a session of this host its chain, DYSCO_NO_POLICY: none. */
+uint16_t dysco_plan_classify(const struct dysco_agent *agent, uint16_t host,
+			     const struct dysco_tuple *session);
+/* Whose the session is once its chain is that of the plan. */
+const char *dysco_plan_policy_name(const struct dysco_plan *plan);
+/* Does this policy give chains, and is it one of those that have changed? */
+bool dysco_plan_moves_old(const struct dysco_agent *agent, const struct dysco_wish *wish,
+			  uint16_t policy);
 
 /* It was begun: the types it took a box of have had their turn. */
 void dysco_plan_taken(struct dysco_agent *agent, const struct dysco_plan *plan);

@@ -3,8 +3,8 @@
 #include "cli/cli.h"
 
 #define SESSIONS "SESSION | [--filter EXPR] [--policy NAME] [--box BOX]"
-#define OPTIONS                                                                                    \
-	"\n    [--dry-run] [--force] [--rate N/s] [--parallel N] [--timeout SECONDS] [--wait]"
+#define PACE	 "[--rate N/s] [--parallel N] [--timeout SECONDS] [--wait]"
+#define OPTIONS	 "\n    [--dry-run] [--force] " PACE
 #define POLICY                                                                                     \
 	"NAME [priority N] [at HOST[,HOST]] [via HOP[,HOP]...] [exit BOX]\n"                       \
 	"                 [mandatory HOP[,HOP]] [fail open|closed] [retries N]\n"                  \
@@ -40,8 +40,8 @@ const struct dysco_command dysco_commands[] = {
     {"session trace", "SESSION", "asks every hop of its chain", 1, dysco_show_trace, NULL},
     {"session why", "SESSION", "why it has this chain", 1, dysco_show_why, NULL},
     {"session kill", "SESSION", "resets both ends", 1, dysco_show_killed, NULL},
-    {"session adopt", "SESSION", "knows one that is older than the agent or its policies", 1,
-     dysco_show_adopted, NULL},
+    {"session adopt", "SESSION | [--filter EXPR] [--policy NAME]\n    [--dry-run] " PACE,
+     "knows those that are older than the agent or its policies", 1, dysco_show_adopted, NULL},
     {"session insert", SESSIONS " BOX... [after HOST | before HOST]" OPTIONS,
      "puts boxes into chains while they run", 2, dysco_show_change, NULL},
     {"session remove", SESSIONS " BOX... | SESSION self" OPTIONS,

@@ -97,7 +97,8 @@ static enum dysco_exit refused(const struct dysco_cli *cli, const json_t *answer
 
 static bool tells_of_job(const struct dysco_command *command)
 {
-	return command->show == dysco_show_change || command->show == dysco_show_job;
+	return command->show == dysco_show_change || command->show == dysco_show_job ||
+	       command->show == dysco_show_adopted;
 }
 
 /* The exit code is the same whichever way the answer is printed. */

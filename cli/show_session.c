@@ -227,7 +227,9 @@ enum dysco_exit dysco_show_detached(const struct dysco_cli *cli, const json_t *a
 
 enum dysco_exit dysco_show_adopted(const struct dysco_cli *cli, const json_t *answer)
 {
-	(void)cli;
+	if (!json_object_get(answer, "id")) {
+		return dysco_show_change(cli, answer);
+	}
 	show_name(answer);
 	return DYSCO_EXIT_DONE;
 }

@@ -216,6 +216,9 @@ void dysco_core_late_known(struct dysco_core *core, uint32_t slot);
  * answer, then a keepalive to the peer. Nothing, when a packet was seen each way.
  */
 void dysco_core_late_provoke(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
+/* The leg by which a session with these ends leaves this host; DYSCO_NO_SLOT: there is none. */
+uint32_t dysco_core_late_find(const struct dysco_core *core, uint16_t host,
+			      const struct dysco_tuple *tuple);
 /* It has no chain, and only watches: nothing is lost when it is forgotten. */
 bool dysco_core_only_watches(const struct dysco_core *core, uint32_t slot);
 /* Forgets a leg that only watches and is in no attempt; false: it is another one. */

@@ -116,6 +116,12 @@ void dysco_core_late_provoke(struct dysco_core *core, uint32_t slot, struct dysc
 	}
 }
 
+uint32_t dysco_core_late_find(const struct dysco_core *core, uint16_t host,
+			      const struct dysco_tuple *tuple)
+{
+	return dysco_find(core, tuple, host, DYSCO_OUT);
+}
+
 bool dysco_core_only_watches(const struct dysco_core *core, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);

@@ -55,9 +55,9 @@ class Grouped(test_reconfig.Changing):
     def sum_of(self, job, **counts):
         self.assertEqual({name: job[name] for name in counts}, counts, job)
 
-    def through(self, box):
+    def through(self, box, version=4):
         """How many sessions leave the client towards a box."""
-        return len([s for s in self.lab.sessions(self.agent, f"host client peer {self.lab.address(box)}") if s["state"] == "established"])
+        return len([s for s in self.lab.sessions(self.agent, f"host client peer {self.lab.address(box, version)}") if s["state"] == "established"])
 
     def close(self, pairs):
         for pair in pairs:

@@ -9,8 +9,10 @@ import hashlib
 import subprocess
 
 import peers
+import test_reconfig
 from dyscotest import NGINX, served_digest
 from stream import Stream
+from test_groups import Grouped
 from test_reconfig import MEGABYTE, Changing, Request
 from topology import Node, Refused, attach_line, attach_statement
 
@@ -197,6 +199,80 @@ class Late(Changing):
                 pair.ping()
                 pair.close()
                 self.lab.nothing_left()
+
+
+class LateMany(Grouped):
+    """Many at once: by filter, by policy, and by policies that move what is there."""
+
+    boxes = 2
+
+    def setUp(self):
+        test_reconfig.Changing.setUp(self)
+        self.agent = self.lab.agent_of("client")
+
+    def old_pairs(self, n, port, version=4):
+        return [self.pair(self.listen(port, version)) for _ in range(n)]
+
+    def known(self):
+        return sorted(s["session"]["src"] for s in self.lab.sessions(self.agent, "host client") if s["state"] == "established")
+
+    def tearDown(self):
+        super().tearDown()
+        self.lab.nothing_left()
+
+    def end(self, *pairs):
+        for pair in pairs:
+            pair.ping()
+            pair.close()
+
+    def test_by_filter(self):
+        """Idle sessions that the client has opened; not those that it has accepted, nor its own."""
+        pairs, others = self.old_pairs(2, 81) + self.old_pairs(1, 81, 6), self.old_pairs(1, 82)
+        listener = self.lab.listen("client", 81)
+        self.addCleanup(listener.close)
+        accepted, own = peers.Pair(self.lab.netns("server"), listener), peers.Pair(self.lab.netns("client"), listener)
+        ends = sorted(peers.endpoint(pair.client) for pair in pairs)
+        dry, code = self.cli("session", "adopt", "--filter", "tcp port 81", "--dry-run")
+        self.assertEqual(code, 0)
+        self.assertEqual(sorted(s["session"]["src"] for s in dry["sessions"]), ends)
+        self.sum_of(dry, would=3, skipped=0)
+        self.assertEqual(self.known(), [])
+        self.sum_of(self.job("session", "adopt", "--filter", "tcp port 81", "--rate", "100/s"), total=3, done=3)
+        self.assertEqual(self.known(), ends)
+        self.sum_of(self.job("session", "adopt", "--filter", "tcp port 81"), total=0)
+        self.end(*pairs, *others, accepted, own)
+
+    def test_by_policy(self):
+        """The sessions that a policy would give a chain, which keeps what is there."""
+        pairs = self.old_pairs(2, 81) + self.old_pairs(1, 82)
+        self.ask("policy add web at client via fw1 filter tcp dst port 81")
+        self.addCleanup(self.ask, "policy remove web")
+        self.sum_of(self.job("session", "adopt", "--policy", "web"), total=2, done=2)
+        self.assertEqual(self.known(), sorted(peers.endpoint(pair.client) for pair in pairs[:2]))
+        self.assertEqual(self.through("fw1"), 0)
+        self.end(*pairs)
+
+    def through_each(self):
+        """Sessions towards each box, by version of IP."""
+        return [[self.through(box, version) for box in self.lab.boxes] for version in (4, 6)]
+
+    def test_policies_that_move(self):
+        """`existing move` brings sessions that are older than it into its chain, and takes them out again."""
+        pairs, others = self.old_pairs(2, 81) + self.old_pairs(2, 81, 6), self.old_pairs(1, 82)
+        streams = [Stream(pairs[0]), Stream(pairs[2])]
+        for statement, through in (("add web at client via fw1 existing move filter tcp dst port 81", [2, 0]), ("replace web at client via fw2 existing move filter tcp dst port 81", [0, 2]), ("remove web", [0, 0])):
+            job = self.job_over(self.ask(f"policy {statement}")["job"])
+            self.sum_of(job, total=4, done=4)
+            self.assertEqual(self.through_each(), [through] * 2)
+        self.assertEqual(self.known(), sorted(peers.endpoint(pair.client) for pair in pairs))
+        for stream in streams:
+            stream.finish()
+        self.end(*pairs, *others)
+
+    def test_refusals(self):
+        for words, code in (("--filter 'udp'", "bad_filter"), ("--filter", "syntax"), ("--policy nobody", "unknown_policy"), ("--box fw1", "syntax"), ("--filter tcp --force", "syntax"), ("--rate 5", "syntax"),
+                            ("10.0.1.2:1 10.0.2.2:2 --rate 5", "syntax"), ("10.0.1.2:1 10.0.2.2:2 --filter tcp", "syntax"), ("--filter tcp --parallel 0", "bad_value"), ("--filter tcp --to fw1", "syntax")):
+            self.refused(f"session adopt {words}", code)
 
 
 class LateAtPort(Changing):

@@ -260,6 +260,17 @@ static int sys_socket(void *context, const char *netns, const struct dysco_tuple
 	return fake->no_socket;
 }
 
+static int sys_connections(void *context, const char *netns, dysco_connection_fn *take, void *to)
+{
+	const struct fake_agent *fake = context;
+
+	(void)netns;
+	for (uint32_t i = 0; i < fake->n_connections; i++) {
+		take(to, &fake->connections[i]);
+	}
+	return 0;
+}
+
 /* ---- surroundings ---- */
 
 static bool hook_listening(void *context)
@@ -324,7 +335,8 @@ struct fake_agent *fake_agent_new(const char *config, struct dysco_conf_error *e
 		return NULL;
 	}
 	fake->system = (struct dysco_system){
-	    fake, sys_interface, sys_ports_held, sys_ports_reserve, sys_ports_release, sys_socket};
+	    fake,	sys_interface,	sys_ports_held, sys_ports_reserve, sys_ports_release,
+	    sys_socket, sys_connections};
 	fake->agent.ids = calloc(1, sizeof(*fake->agent.ids));
 	fake->agent.journal = calloc(1, sizeof(*fake->agent.journal));
 	fake->agent.system = &fake->system;

@@ -34,6 +34,8 @@ struct fake_agent {
 	/* what the host's stack says of any connection */
 	struct dysco_socket socket;
 	int no_socket;
+	struct dysco_tuple connections[8]; /* that it has opened */
+	uint32_t n_connections;
 	/* one packet for receive(), and the last one injected */
 	struct dysco_punt punt;
 	bool has_punt;

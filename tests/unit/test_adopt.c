@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "agent/log.h"
+#include "conf/parse.h"
 #include "tests/unit/fake_agent.h"
 
 #define SECOND_NS 1000000000ull
@@ -208,6 +209,82 @@ static void adopted_sessions_outlive_their_attachment(void **state)
 	json_decref(answer);
 }
 
+static void connection(const char *src, const char *dst)
+{
+	assert_true(dysco_parse_tuple(src, dst, &fake->connections[fake->n_connections++]));
+}
+
+/* Count of a job's, or of a dry run's answer. */
+static int count_of(const char *line, const char *member)
+{
+	json_t *answer = fake_agent_ask(fake, line);
+	int count;
+
+	answer = answer ? answer : json_incref(fake->last_answer);
+	assert_non_null(json_object_get(answer, member));
+	count = (int)json_integer_value(json_object_get(answer, member));
+	json_decref(answer);
+	return count;
+}
+
+static void connections(void)
+{
+	connection("10.0.0.1:4000", "10.9.0.1:80");
+	connection("10.0.0.1:4001", "10.9.0.1:25");
+	connection("10.0.0.1:4002", "10.0.0.1:80"); /* passes no interface */
+	connection("10.0.0.5:4003", "10.9.0.1:80"); /* another host's */
+}
+
+static void jobs_adopt_what_stacks_have_opened(void **state)
+{
+	(void)state;
+	connections();
+	assert_int_equal(count_of("session adopt --filter tcp --dry-run", "would"), 2);
+	assert_int_equal(fake->agent.core.live_legs, 0);
+	assert_int_equal(count_of("session adopt --filter 'dst port 80'", "job"), 2);
+	assert_int_equal(count_of("job show 2", "running"), 1);
+	seen(1000, 1000);
+	tick(0);
+	assert_int_equal(count_of("job show 2", "done"), 1);
+	assert_int_equal(count_of("session adopt --filter tcp --dry-run", "would"), 1);
+	fake->no_socket = -ENOTCONN;
+	assert_int_equal(count_of("session adopt --filter tcp", "job"), 4);
+	assert_int_equal(count_of("job show 4", "gone"), 1);
+}
+
+static void jobs_give_up(void **state)
+{
+	(void)state;
+	connections();
+	assert_int_equal(count_of("session adopt --filter 'dst port 80'", "job"), 1);
+	tick(11 * SECOND_NS);
+	assert_int_equal(count_of("job show 1", "skipped"), 1);
+	assert_int_equal(count_of("session adopt --filter 'dst port 25'", "job"), 2);
+	assert_int_equal(count_of("job abort 2", "running"), 0);
+	assert_int_equal(count_of("job show 2", "skipped"), 1);
+}
+
+/* Once it is known it is treated like any other: here there is no room for an attempt. */
+static void policies_that_move_adopt_first(void **state)
+{
+	(void)state;
+	connections();
+	assert_int_equal(
+	    count_of("policy add web via fw existing move filter tcp dst port 80", "job"), 1);
+	tick(0);
+	assert_int_equal(count_of("job show 1", "running"), 1);
+	seen(1000, 1000);
+	tick(0);
+	assert_int_equal(count_of("job show 1", "retried"), 1);
+	fake->connections[1] = fake->connections[0]; /* no chain for it: nothing to adopt for */
+	fake->connections[1].sport_be = 5;
+	assert_int_equal(
+	    count_of("policy add plain priority 200 existing move filter tcp dst port 80", "job"),
+	    2);
+	tick(0);
+	assert_int_equal(fake->agent.core.live_legs, 1);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -220,6 +297,9 @@ int main(void)
 	    CASE(a_change_adopts_first),
 	    CASE(clients_that_left_get_no_answer),
 	    CASE(adopted_sessions_outlive_their_attachment),
+	    CASE(jobs_adopt_what_stacks_have_opened),
+	    CASE(jobs_give_up),
+	    CASE(policies_that_move_adopt_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
