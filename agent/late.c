@@ -66,7 +66,24 @@ static bool has_stack(const struct dysco_agent *agent, const struct dysco_attach
 	return a->host == host && a->mode == DYSCO_ATTACH_NIC && agent->attached[a->id].ifindex;
 }
 
-/* Of the first attachment above which the host has this connection; -ENODEV: no stack is here. */
+/* Does the host have this address, or is it that of a machine behind it? */
+static bool is_own(const struct dysco_agent *agent, uint16_t id, const struct dysco_addr *addr)
+{
+	const struct dysco_host *host = dysco_setup_host(&agent->config->setup, id);
+
+	for (uint8_t i = 0; host && i < host->n_prefixes; i++) {
+		if (host->prefixes[i].bits == 128 &&
+		    dysco_addr_equal(&host->prefixes[i].addr, addr)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Of the first attachment above which the host has this connection; -ENODEV: no stack is here,
+ * or that of a gateway, which lets the session pass.
+ */
 static int find_socket(const struct dysco_agent *agent, uint16_t host,
 		       const struct dysco_tuple *tuple, uint16_t *attachment,
 		       struct dysco_socket *socket)
@@ -83,7 +100,7 @@ static int find_socket(const struct dysco_agent *agent, uint16_t host,
 			*attachment = a->id;
 		}
 	}
-	return result;
+	return result == -ENOTCONN && !is_own(agent, host, &tuple->src) ? -ENODEV : result;
 }
 
 /* ---- asking ---- */
@@ -106,8 +123,8 @@ static int fail_socket(const struct dysco_host *host, int wrong, struct dysco_co
 	switch (wrong) {
 	case -ENODEV:
 		return dysco_conf_fail(
-		    error, "not_adopted", "attach nic",
-		    "the stack of host '%s' is not here: what its SYN said cannot be known",
+		    error, "not_adopted", "dysco status",
+		    "no attachment of host '%s' is in force: its packets cannot be seen",
 		    host->name);
 	case -ENOTCONN:
 		return dysco_conf_fail(error, "unknown_session", "ss -tn",
@@ -118,13 +135,32 @@ static int fail_socket(const struct dysco_host *host, int wrong, struct dysco_co
 	}
 }
 
+/*
+ * The host's machines lie beyond a port, or a gateway: who opened the session is who was named
+ * first, and what the SYNs said is asked of the other end.
+ */
+static bool is_beyond(const struct dysco_agent *agent, struct dysco_late *late)
+{
+	const struct dysco_config *config = agent->config;
+
+	for (uint16_t i = 0; i < config->n_attachments && !late->learns; i++) {
+		const struct dysco_attachment *a = &config->attachments[i];
+
+		if (a->host == late->host && agent->attached[a->id].ifindex) {
+			late->attachment = a->id;
+			late->learns = true;
+		}
+	}
+	return late->learns;
+}
+
 /* Makes the leg; its slot, or DYSCO_NO_SLOT with *error. */
 static uint32_t adopt(struct dysco_agent *agent, const struct dysco_tuple *tuple,
 		      struct dysco_conf_error *error)
 {
 	struct dysco_late late = {.initiator = true, .tuple = *tuple};
 	const struct dysco_host *host = host_of(agent, &tuple->src);
-	struct dysco_socket socket;
+	struct dysco_socket socket = {0};
 	uint32_t slot;
 	int wrong;
 
@@ -134,8 +170,9 @@ static uint32_t adopt(struct dysco_agent *agent, const struct dysco_tuple *tuple
 				"no such session passes here, and its first end is not here");
 		return DYSCO_NO_SLOT;
 	}
+	late.host = host->id;
 	wrong = find_socket(agent, host->id, tuple, &late.attachment, &socket);
-	if (wrong != 0) {
+	if (wrong != 0 && (wrong != -ENODEV || !is_beyond(agent, &late))) {
 		fail_socket(host, wrong, error);
 		return DYSCO_NO_SLOT;
 	}
@@ -144,7 +181,6 @@ static uint32_t adopt(struct dysco_agent *agent, const struct dysco_tuple *tuple
 				"the other end opened this session");
 		return DYSCO_NO_SLOT;
 	}
-	late.host = host->id;
 	memcpy(late.options, socket.options, sizeof(late.options));
 	slot = dysco_core_adopt(&agent->core, dysco_now_ns(), &late);
 	if (slot == DYSCO_NO_SLOT) {
@@ -445,7 +481,7 @@ static void go_on(struct dysco_agent *agent, struct dysco_adoption *a)
 /* ---- watching ---- */
 
 /* After the question: what was acknowledged by then is not beyond what is acknowledged now. */
-static int bound(const struct dysco_agent *agent, struct dysco_adoption *a, uint64_t now_ns)
+static int bound(struct dysco_agent *agent, struct dysco_adoption *a, uint64_t now_ns)
 {
 	const struct dysco_leg *leg = leg_of(agent, a);
 	struct dysco_socket socket;
@@ -455,6 +491,9 @@ static int bound(const struct dysco_agent *agent, struct dysco_adoption *a, uint
 
 	if (wrong != 0 && wrong != -ENODEV) {
 		return wrong;
+	}
+	if (wrong == 0) {
+		dysco_core_late_options(&agent->core, a->slot, socket.options);
 	}
 	a->bounded = true;
 	a->end = acked + (wrong == 0 ? socket.unacked : 0);

@@ -72,15 +72,25 @@ static json_t *success(const struct dysco_agent *agent, const struct dysco_waiti
 	return o;
 }
 
+/* What late attach knows better than the name of the refusal says. */
+static const char *failure_text(const struct dysco_waiting *w, unsigned int reason)
+{
+	if (w->late && reason == DYSCO_NACK_UNKNOWN) {
+		return "the host at the other end has no agent, or no such session";
+	}
+	if (w->late && reason == DYSCO_NACK_TIMEOUT) {
+		return "the agent at the other end does not see the session's packets, or neither "
+		       "end's stack is where its agent can ask it (nic)";
+	}
+	return dysco_nack_text(reason);
+}
+
 static json_t *failure(const struct dysco_waiting *w, unsigned int reason)
 {
 	struct dysco_conf_error error;
-	const char *text = w->late && reason == DYSCO_NACK_UNKNOWN
-			       ? "the host at the other end has no agent, or no such session"
-			       : dysco_nack_text(reason);
 
 	dysco_conf_fail(&error, "not_reconfigured", "the session goes on by its old path", "%s: %s",
-			dysco_nack_name(reason), text);
+			dysco_nack_name(reason), failure_text(w, reason));
 	return dysco_error_json(&error);
 }
 

@@ -65,6 +65,9 @@ static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, 
 		a->offset_in = mail->msg.numbers.seq + old->offsets.seq_in;
 		a->ts_in = mail->msg.numbers.ts + old->offsets.ts_in;
 	}
+	if (a->kind == DYSCO_KIND_LATE) {
+		dysco_late_locked(core, a->old_slot, &mail->msg.numbers);
+	}
 	if (dysco_leg_not_ready(old) != DYSCO_NACK_NONE ||
 	    !dysco_new_path_begin(core, mail->w->now_ns, index, mail->w->out)) {
 		dysco_anchor_cancel(core, mail->w->now_ns, index,

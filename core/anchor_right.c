@@ -10,6 +10,9 @@ static void tell_locked(struct dysco_core *core, struct dysco_actions *out, uint
 	if (a->kind == DYSCO_KIND_RECOVERY) {
 		msg.numbers = dysco_recovery_numbers(core, a->old_slot);
 	} else {
+		if (a->kind == DYSCO_KIND_LATE) {
+			msg.numbers = dysco_late_numbers(core, a->old_slot);
+		}
 		msg.numbers.seq = a->locked.seq_out;
 		msg.numbers.ts = a->locked.ts_out;
 	}

@@ -276,7 +276,10 @@ static void icmp_arrived(struct dysco_core *core, struct dysco_work *w)
 	map_icmp(core, w, slot, &copy);
 }
 
-/* A leg in mode PUNT: a control session, an anchor of a reconfiguration, or a box still PENDING. */
+/*
+ * A leg in mode PUNT: a control session, an anchor of a reconfiguration, a session adopted a moment
+ * ago, or a box still PENDING.
+ */
 static void punted_leg(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
@@ -286,6 +289,8 @@ static void punted_leg(struct dysco_core *core, struct dysco_work *w, uint32_t s
 		dysco_ctl_segment_arrived(core, w, slot);
 	} else if (index != DYSCO_NO_ATTEMPT && dysco_attempt_is_anchor(core, index)) {
 		dysco_anchor_packet(core, w, slot, index);
+	} else if (dysco_late_learns(core, slot)) {
+		dysco_late_learn(core, w, slot);
 	} else {
 		dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
 	}

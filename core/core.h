@@ -195,10 +195,12 @@ uint32_t dysco_core_reconfigure(struct dysco_core *core, uint64_t now_ns, uint32
 /* A session that began without a chain, as the host's stack or its packets tell of it. */
 struct dysco_late {
 	uint16_t host, attachment;
-	bool initiator;			     /* this host opened it */
-	struct dysco_tuple tuple;	     /* outward */
-	struct dysco_syn_options options[2]; /* by enum dysco_direction; with DYSCO_SYN_NOTED */
+	bool initiator;		  /* this host opened it */
+	struct dysco_tuple tuple; /* outward */
+	/* By enum dysco_direction, with DYSCO_SYN_NOTED; without: not known here. */
+	struct dysco_syn_options options[2];
 	struct dysco_l2 l2;
+	bool learns; /* attachment and l2 are to be those of its first packet */
 };
 /*
  * Makes a leg for it, which changes nothing (docs/protocol.md 12.8); its slot, or
@@ -206,6 +208,9 @@ struct dysco_late {
  * each way, dysco_core_reconfigure() with DYSCO_KIND_LATE gives it a chain.
  */
 uint32_t dysco_core_adopt(struct dysco_core *core, uint64_t now_ns, const struct dysco_late *late);
+/* What the host's stack says of the SYNs, of a leg that has been made without that. */
+void dysco_core_late_options(struct dysco_core *core, uint32_t slot,
+			     const struct dysco_syn_options options[2]);
 /*
  * What the host of this leg had sent before it was made is below run[OUT].seq_end now: a
  * cut there cuts off nothing that is under way. Both ends' legs wait for it.

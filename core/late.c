@@ -6,6 +6,8 @@
  */
 #include "core/reconfig.h"
 
+#include <string.h>
+
 static uint32_t options_pack(const struct dysco_syn_options *o)
 {
 	return (uint32_t)o->mss << 16 | (uint32_t)o->wscale << 8 | o->flags;
@@ -28,7 +30,7 @@ static void fill(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	leg->role = late->initiator ? DYSCO_ROLE_FIRST : DYSCO_ROLE_LAST;
 	leg->host = late->host;
 	leg->attachment = late->attachment;
-	leg->flags = core->knows_late ? DYSCO_LEG_LATE : 0;
+	leg->flags = core->knows_late || late->learns ? DYSCO_LEG_LATE : 0;
 	leg->created_ns = now_ns;
 	leg->host_tuple = late->tuple;
 	leg->wire_tuple = late->tuple;
@@ -67,7 +69,8 @@ static uint32_t adopt(struct dysco_core *core, uint64_t now_ns, const struct dys
 		dysco_leg_free(core, slot);
 		return DYSCO_NO_SLOT;
 	}
-	__atomic_store_n(&dysco_leg_at(core, slot)->mode, DYSCO_MODE_FAST, __ATOMIC_RELEASE);
+	__atomic_store_n(&dysco_leg_at(core, slot)->mode,
+			 late->learns ? DYSCO_MODE_PUNT : DYSCO_MODE_FAST, __ATOMIC_RELEASE);
 	return slot;
 }
 
@@ -79,13 +82,49 @@ uint32_t dysco_core_adopt(struct dysco_core *core, uint64_t now_ns, const struct
 	return adopt(core, now_ns, late, &id);
 }
 
+/* base: of the SYN, edge: of the SYN-ACK, whichever end tells. */
 struct dysco_numbers dysco_late_numbers(const struct dysco_core *core, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
-	struct dysco_numbers n = {.base = options_pack(&leg->options[DYSCO_OUT]),
-				  .edge = options_pack(&leg->options[DYSCO_IN])};
+	bool left = leg->role == DYSCO_ROLE_FIRST;
+	struct dysco_numbers n = {.base = options_pack(&leg->options[left ? DYSCO_OUT : DYSCO_IN]),
+				  .edge = options_pack(&leg->options[left ? DYSCO_IN : DYSCO_OUT])};
 
 	return n;
+}
+
+void dysco_core_late_options(struct dysco_core *core, uint32_t slot,
+			     const struct dysco_syn_options options[2])
+{
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	if (!(leg->options[DYSCO_OUT].flags & leg->options[DYSCO_IN].flags & DYSCO_SYN_NOTED)) {
+		memcpy(leg->options, options, sizeof(leg->options));
+	}
+}
+
+void dysco_late_locked(struct dysco_core *core, uint32_t slot, const struct dysco_numbers *numbers)
+{
+	const struct dysco_syn_options options[2] = {[DYSCO_OUT] = options_unpack(numbers->base),
+						     [DYSCO_IN] = options_unpack(numbers->edge)};
+
+	dysco_core_late_options(core, slot, options);
+}
+
+bool dysco_late_learns(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	return leg->mode == DYSCO_MODE_PUNT && (leg->flags & DYSCO_LEG_LATE) &&
+	       dysco_cold_at(core, slot)->attempt == DYSCO_NO_ATTEMPT;
+}
+
+void dysco_late_learn(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	dysco_leg_at(core, slot)->attachment = w->in->attachment;
+	dysco_cold_at(core, slot)->l2 = w->in->l2;
+	dysco_leg_set_fast(core, slot);
+	dysco_forward(core, w, slot);
 }
 
 void dysco_core_late_known(struct dysco_core *core, uint32_t slot)
@@ -108,7 +147,11 @@ void dysco_core_late_provoke(struct dysco_core *core, uint32_t slot, struct dysc
 
 	out->count = 0;
 	out->used = 0;
-	if (!(leg->run[DYSCO_OUT].seen & DYSCO_SEEN_ACK)) {
+	if (dysco_late_learns(core, slot)) {
+		/* how to reach the host is not known yet: the peer's answer goes there */
+		dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_ACK,
+				   (uint32_t)dysco_random(core), 0, 0, NULL, 0);
+	} else if (!(leg->run[DYSCO_OUT].seen & DYSCO_SEEN_ACK)) {
 		dysco_emit_segment(core, out, DYSCO_ACT_DELIVER, slot, DYSCO_TCP_ACK,
 				   (uint32_t)dysco_random(core), 0, 0, NULL, 0);
 	} else if (!(leg->run[DYSCO_IN].seen & DYSCO_SEEN_ACK)) {
@@ -126,7 +169,8 @@ bool dysco_core_only_watches(const struct dysco_core *core, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 
-	return leg->mode == DYSCO_MODE_FAST && leg->partner == DYSCO_NO_SLOT &&
+	return (leg->mode == DYSCO_MODE_FAST || dysco_late_learns(core, slot)) &&
+	       leg->partner == DYSCO_NO_SLOT &&
 	       dysco_tuple_equal(&leg->host_tuple, &leg->wire_tuple);
 }
 
@@ -154,6 +198,7 @@ static uint32_t known_already(struct dysco_core *core, const struct dysco_late *
 	}
 	dysco_cold_at(core, slot)->id = *id;
 	dysco_leg_named(core, slot);
+	dysco_core_late_options(core, slot, late->options);
 	return slot;
 }
 

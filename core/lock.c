@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum dysco_nack dysco_leg_not_ready(const struct dysco_leg *leg)
+enum dysco_nack dysco_leg_not_settled(const struct dysco_leg *leg)
 {
 	uint8_t both = leg->run[DYSCO_OUT].seen & leg->run[DYSCO_IN].seen;
 	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
@@ -18,11 +18,19 @@ enum dysco_nack dysco_leg_not_ready(const struct dysco_leg *leg)
 		return DYSCO_NACK_CLOSING;
 	}
 	if (!dysco_leg_runs(leg) || !(seen & DYSCO_SEEN_SYNACK) || !(both & DYSCO_SEEN_ACK) ||
-	    (leg->flags & DYSCO_LEG_LATE) ||
-	    !(leg->options[DYSCO_OUT].flags & leg->options[DYSCO_IN].flags & DYSCO_SYN_NOTED)) {
+	    (leg->flags & DYSCO_LEG_LATE)) {
 		return DYSCO_NACK_NOT_READY;
 	}
 	return DYSCO_NACK_NONE;
+}
+
+enum dysco_nack dysco_leg_not_ready(const struct dysco_leg *leg)
+{
+	enum dysco_nack reason = dysco_leg_not_settled(leg);
+	uint8_t both = leg->options[DYSCO_OUT].flags & leg->options[DYSCO_IN].flags;
+
+	return reason == DYSCO_NACK_NONE && !(both & DYSCO_SYN_NOTED) ? DYSCO_NACK_NOT_READY
+								      : reason;
 }
 
 /* Both legs of the host between are that of one session; the right one holds the lock. */

@@ -35,7 +35,7 @@ static bool path_ok(const struct dysco_core *core, const struct dysco_leg *leg,
 	return true;
 }
 
-static enum dysco_nack cannot_start(const struct dysco_core *core, uint32_t slot,
+static enum dysco_nack cannot_start(const struct dysco_core *core, uint32_t slot, uint8_t kind,
 				    const struct dysco_address_list *path)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
@@ -50,7 +50,7 @@ static enum dysco_nack cannot_start(const struct dysco_core *core, uint32_t slot
 	if (dysco_cold_at(core, slot)->attempt != DYSCO_NO_ATTEMPT) {
 		return DYSCO_NACK_BUSY;
 	}
-	return dysco_leg_not_ready(leg);
+	return kind == DYSCO_KIND_LATE ? dysco_leg_not_settled(leg) : dysco_leg_not_ready(leg);
 }
 
 static void failed(struct dysco_actions *out, uint32_t slot, enum dysco_nack reason)
@@ -96,7 +96,7 @@ uint32_t dysco_left_start(struct dysco_core *core, uint64_t now_ns, uint32_t slo
 			  uint8_t kind, const struct dysco_address_list *path,
 			  struct dysco_actions *out, enum dysco_nack *reason)
 {
-	*reason = cannot_start(core, slot, path);
+	*reason = cannot_start(core, slot, kind, path);
 	if (*reason != DYSCO_NACK_NONE) {
 		return DYSCO_NO_ATTEMPT;
 	}

@@ -110,6 +110,8 @@ void dysco_lease_over(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		      struct dysco_actions *out);
 /* Why a session cannot be reconfigured at this leg now. */
 enum dysco_nack dysco_leg_not_ready(const struct dysco_leg *leg);
+/* The same, but for what its SYNs said: that the other end may tell (late attach). */
+enum dysco_nack dysco_leg_not_settled(const struct dysco_leg *leg);
 
 /* ---- newpath.c ---- */
 /* L: makes the new leg and sends the SYN; false: no room. */
@@ -167,6 +169,11 @@ uint32_t dysco_late_arrived(struct dysco_core *core, const struct dysco_mail *ma
 void dysco_late_probe(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
 /* The options of the session's SYNs, as LOCK carries them. */
 struct dysco_numbers dysco_late_numbers(const struct dysco_core *core, uint32_t slot);
+/* At the left anchor: what LOCKED tells of the SYNs, if it is not known there. */
+void dysco_late_locked(struct dysco_core *core, uint32_t slot, const struct dysco_numbers *numbers);
+/* A leg that waits for its first packet to see where and how its host's packets go by. */
+bool dysco_late_learns(const struct dysco_core *core, uint32_t slot);
+void dysco_late_learn(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 
 /* ---- reconfig.c ---- */
 /* As left anchor; DYSCO_NO_ATTEMPT and why not. nonce 0: a new one. */

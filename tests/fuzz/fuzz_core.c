@@ -371,6 +371,10 @@ static void adopt(struct world *w, struct program *program)
 	uint8_t ends = next(program);
 
 	late.initiator = ends & 0x40;
+	late.learns = ends & 0x10;
+	if (ends & 0x80) {
+		memset(late.options, 0, sizeof(late.options));
+	}
 	late.tuple = tuple_of(ends, next(program), ends & 0x20);
 	dysco_core_adopt(&w->core, w->now_ns, &late);
 	w->out.count = 0;

@@ -13,7 +13,7 @@ import test_reconfig
 from dyscotest import NGINX, served_digest
 from stream import Stream
 from test_groups import Grouped
-from test_reconfig import MEGABYTE, Changing, Request
+from test_reconfig import MEGABYTE, Changing, Request, name_of
 from topology import Node, Refused, attach_line, attach_statement
 
 PLAIN = Node("plain", 30)
@@ -275,6 +275,77 @@ class LateMany(Grouped):
             self.refused(f"session adopt {words}", code)
 
 
+def gateway(name, lan, up, attachment):
+    """A gateway with an agent, and a machine behind it without; attachment: where it joins its host, `lan`."""
+    return (f"router {name} gateway 10.0.{up}.1 fd00:{up}::1", f"node {name}-1 gateway 10.0.{lan}.1 fd00:{lan}::1",
+            f"link {name}-1:eth0 10.0.{lan}.2/24 fd00:{lan}::2/64 -- {name}:lan 10.0.{lan}.1/24 fd00:{lan}::1/64",
+            f"link {name}:up 10.0.{up}.2/24 fd00:{up}::2/64 -- r 10.0.{up}.1/24 fd00:{up}::1/64",
+            f"route r 10.0.{lan}.0/24 via 10.0.{up}.2", f"route r fd00:{lan}::/64 via fd00:{up}::2",
+            f"agent {name} node {name}", f"dysco {name} attach {attachment} host {name} address 10.0.{lan}.0/24 fd00:{lan}::/64")
+
+
+class LatePassing(Changing):
+    """The session was opened by a machine without an agent: beyond a port, or behind a gateway.
+
+    client --- r (edge, port)                        the server's stack says what the SYNs said
+    gw-1 --- gw (port on lan) --- r --- server       fw1 is a strict firewall
+    pass-1 --- pass (nic on up) --- r
+    """
+
+    boxes = 1
+    policies = ()
+    agentless = ("client",)
+    config = ("timeout linger 1",)
+    extra = ("agent edge node r", attach_line(Node("client", 1), "port"), *gateway("gw", 60, 61, "port lan"), *gateway("pass", 62, 63, "nic up"))
+    ends = (("client", "edge", "client"), ("gw-1", "gw", "gw"), ("pass-1", "pass", "pass"))  # machine, agent, host
+
+    def old_pair(self, node, version):
+        pair = peers.Pair(self.lab.netns(node), self.listen(81, version))
+        self.addCleanup(pair.close)
+        pair.ping()
+        return pair, name_of(pair)
+
+    def hosts(self, agent, name):
+        trace = self.lab.ask(agent, f"session trace {name}")
+        self.assertTrue(trace["complete"], trace)
+        return [hop["host"] for hop in trace["hops"]]
+
+    def nothing_left(self):
+        self.lab.no_legs("edge", "gw", "pass", "fw1", "server")
+
+    def test_under_load(self):
+        """A strict box comes and goes while bytes go both ways at full rate."""
+        for (node, agent, host), version in zip(self.ends, (4, 6, 4)):
+            with self.subTest(node=node, ip=version):
+                pair, name = self.old_pair(node, version)
+                stream = Stream(pair)
+                self.lab.ask(agent, f"session insert {name} fw1")
+                self.assertEqual(self.hosts(agent, name), [host, "fw1", "server"])
+                before = self.seen("fw1")
+                stream.moves()
+                self.assertGreater(self.seen("fw1"), before + 20)
+                self.lab.ask(agent, f"session remove {name} fw1")
+                stream.finish()
+                pair.ping()
+                pair.close()
+        self.nothing_left()
+
+    def test_idle(self):
+        """Nothing is sent from its beginning to the box: both ends are made to speak."""
+        asked = []
+        for node, agent, host in self.ends:
+            for version in (4, 6):
+                pair, name = self.old_pair(node, version)
+                asked.append((agent, host, pair, name, Request(self.lab, agent, f"session insert {name} fw1")))
+        for agent, host, pair, name, request in asked:
+            with self.subTest(agent=agent, session=name):
+                request.result()
+                self.assertEqual(self.hosts(agent, name), [host, "fw1", "server"])
+                pair.ping()
+                pair.close()
+        self.nothing_left()
+
+
 class LateAtPort(Changing):
     """The server's host hangs on a port: its stack cannot be asked, its packets are watched."""
 
@@ -289,7 +360,6 @@ class LateAtPort(Changing):
                 pair = self.pair(self.listen(81, version))
                 stream = Stream(pair)
                 name = f"{peers.endpoint(pair.client)} {peers.peer_endpoint(pair.client)}"
-                self.refused(f"session adopt {name.split()[1]} {name.split()[0]}", "not_adopted", "stack", agent="edge")
                 self.ask(f"session insert {name} fw1")
                 stream.moves()
                 self.assertEqual(self.chain(name), ["client", "fw1", "server"])

@@ -21,7 +21,7 @@
 #define ENDS	  "10.0.0.1:4000 10.9.0.1:80"
 
 static const char config[] = "agent a1\n"
-			     "attach nic eth0 host web address 10.0.0.1 fd00::1\n"
+			     "attach nic eth0 host web address 10.0.0.1 fd00::1 10.4.0.0/16\n"
 			     "attach port eth1 host beyond address 10.0.0.7\n"
 			     "box fw 10.0.0.2 fd00::2\n";
 
@@ -145,7 +145,6 @@ static void an_idle_session_is_watched(void **state)
 static void what_cannot_be_adopted_is_refused(void **state)
 {
 	(void)state;
-	expect_refused("session adopt 10.0.0.7:4000 10.9.0.1:80", "not_adopted"); /* port */
 	expect_refused("session adopt 10.9.0.1:80 10.0.0.1:4000", "unknown_session");
 	expect_refused("session adopt 3fa4", "unknown_session");
 	expect_refused("session adopt x y", "syntax");
@@ -158,6 +157,23 @@ static void what_cannot_be_adopted_is_refused(void **state)
 	fake->socket.accepted = true;
 	expect_refused("session adopt " ENDS, "not_adopted");
 	assert_int_equal(fake->agent.core.live_legs, 0);
+}
+
+/* A port has no stack to ask, nor has a gateway's that lets the session pass. */
+static void what_passes_by_is_watched(void **state)
+{
+	(void)state;
+	assert_null(fake_agent_ask(fake, "session adopt 10.0.0.7:4000 10.9.0.1:80"));
+	assert_int_equal(leg()->mode, DYSCO_MODE_PUNT);
+	assert_int_equal(leg()->options[DYSCO_OUT].flags, 0);
+	tick(SECOND_NS); /* idle: the other end is made to speak */
+	assert_int_equal(fake->sent_kind, DYSCO_ACT_SEND);
+	fake->no_socket = -ENOTCONN;
+	assert_null(fake_agent_ask(fake, "session adopt 10.4.1.1:4000 10.9.0.1:80"));
+	assert_int_equal(fake->agent.core.live_legs, 2);
+	expect_refused("detach eth2", "unknown_attachment");
+	json_decref(fake_agent_ask(fake, "detach eth1"));
+	expect_refused("session adopt 10.0.0.7:4001 10.9.0.1:80", "unknown_session");
 }
 
 static void a_connection_that_is_gone_is_forgotten(void **state)
@@ -293,6 +309,7 @@ int main(void)
 	    CASE(numbers_that_were_acknowledged_unseen_are_waited_for),
 	    CASE(an_idle_session_is_watched),
 	    CASE(what_cannot_be_adopted_is_refused),
+	    CASE(what_passes_by_is_watched),
 	    CASE(a_connection_that_is_gone_is_forgotten),
 	    CASE(a_change_adopts_first),
 	    CASE(clients_that_left_get_no_answer),

@@ -105,6 +105,60 @@ static void a_session_is_adopted(void **state)
 	rig_free(w->rig);
 }
 
+/* Neither where its packets go by nor what its SYNs said is known where it is adopted (a port). */
+static void the_other_end_tells_of_the_syns(void **state)
+{
+	struct world *w = established();
+	struct dysco_tuple tuple = rig_session(4001, true), back = dysco_tuple_reverse(&tuple);
+	struct dysco_syn_options said[2] = {{1460, 9, DYSCO_SYN_NOTED | DYSCO_SYN_SACK},
+					    {1400, 7, DYSCO_SYN_NOTED | DYSCO_SYN_SACK}};
+	struct dysco_late late = {
+	    .host = CLIENT + 1, .attachment = 7, .initiator = true, .tuple = tuple, .learns = true};
+	struct rig_agent *client = &w->rig->agent[CLIENT], *server = &w->rig->agent[SERVER];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	uint32_t slot, other, index = DYSCO_NO_ATTEMPT;
+	struct rig_packet packet;
+
+	(void)state;
+	slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	assert_true(dysco_core_only_watches(&client->core, slot));
+	assert_int_equal(client->core.table->legs[slot].mode, DYSCO_MODE_PUNT);
+	for (int round = 0; round < 2; round++) {
+		packet = rig_segment(&tuple, 1000, 2000, DYSCO_TCP_ACK, NULL, 0);
+		enqueue(w, CLIENT, DYSCO_OUT, &packet);
+		packet = rig_segment(&back, 2000, 1000, DYSCO_TCP_ACK, NULL, 0);
+		enqueue(w, SERVER, DYSCO_OUT, &packet);
+		run(w);
+		if (round == 0) {
+			assert_int_equal(client->core.table->legs[slot].mode, DYSCO_MODE_FAST);
+			assert_int_not_equal(client->core.table->legs[slot].attachment, 7);
+			dysco_core_late_known(&client->core, slot);
+			index = dysco_core_reconfigure(&client->core, w->rig->now_ns, slot,
+						       DYSCO_KIND_LATE, &path, &client->out);
+			assert_int_not_equal(index, DYSCO_NO_ATTEMPT);
+			carry_out(w, CLIENT, NULL, DYSCO_OUT);
+			run(w);
+		}
+	}
+	assert_true(dysco_core_attempt_due(&client->core, w->rig->now_ns, index, &client->out));
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->done, 0); /* nobody knows it yet */
+	other = dysco_core_late_find(&server->core, SERVER + 1, &back);
+	assert_int_not_equal(other, DYSCO_NO_SLOT);
+	dysco_core_late_options(&server->core, other, said);
+	assert_true(dysco_core_attempt_due(&client->core, w->rig->now_ns, index, &client->out));
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->done, 2);
+	slot = dysco_core_late_find(&client->core, CLIENT + 1, &tuple);
+	assert_int_equal(client->core.table->legs[slot].options[DYSCO_OUT].wscale, 7);
+	assert_int_equal(client->core.table->legs[slot].options[DYSCO_IN].wscale, 9);
+	assert_int_equal(client->core.table->legs[slot].options[DYSCO_OUT].mss, 1400);
+	nothing_is_left(w);
+	rig_free(w->rig);
+}
+
 /* Between the SYN and RELEASE nobody may change a part of the new path. */
 static void an_inserted_box_is_locked_from_the_start(void **state)
 {
@@ -255,6 +309,7 @@ int main(void)
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(a_session_is_adopted),
+	    cmocka_unit_test(the_other_end_tells_of_the_syns),
 	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
 	    cmocka_unit_test(adopted_sessions_wait_until_all_is_known),
 	    cmocka_unit_test(both_ends_may_have_adopted_it),
