@@ -191,8 +191,8 @@ void dysco_agent_event(struct dysco_agent *agent, const struct dysco_action *act
 	if (action->event == DYSCO_EVENT_ADOPTED) {
 		dysco_late_adopted(agent, action->slot);
 	}
-	if (action->event == DYSCO_EVENT_PROBED || action->event == DYSCO_EVENT_RECONFIGURED ||
-	    action->event == DYSCO_EVENT_RECONFIG_FAILED) {
+	if (action->event == DYSCO_EVENT_PROBED || action->event == DYSCO_EVENT_LOOK ||
+	    is_reconfiguration(action)) {
 		dysco_health_event(agent, action);
 	}
 	if (is_reconfiguration(action)) {

@@ -11,8 +11,8 @@
 #include "agent/log.h"
 #include "agent/show.h"
 
-#define CHANNEL_IDLE_NS (5 * 1000000000ull)
-#define HELD_INTERVALS	10 /* a box that does not forward stays down at least so long */
+#define HELD_INTERVALS 10 /* a box that does not forward stays down at least so long */
+#define ROUNDS_APART   3  /* time-outs without a question, after which a channel is closed */
 
 static const char *const state_names[] = {"up", "suspect", "down"};
 
@@ -31,6 +31,12 @@ static const struct dysco_health_setup *setup_of(const struct dysco_agent *agent
 static void count(struct dysco_agent *agent, enum dysco_counter counter)
 {
 	agent->core.stats.counters[counter]++;
+}
+
+/* Only boxes in use are asked, and those that are to come back. */
+static bool is_asked(const struct dysco_agent *agent, uint16_t box)
+{
+	return agent->core.box_sessions[box] > 0 || agent->health->box[box].state != DYSCO_BOX_UP;
 }
 
 /* ---- channels ---- */
@@ -69,15 +75,22 @@ static struct dysco_channel *find_channel(struct dysco_health *health, uint16_t 
 	return room;
 }
 
-static bool open_channel(struct dysco_agent *agent, uint64_t now_ns, struct dysco_channel *c,
-			 uint32_t beside)
+static void close_channel(struct dysco_agent *agent, uint64_t now_ns, struct dysco_channel *c)
 {
 	if (c->slot != DYSCO_NO_SLOT && is_channel_leg(agent, c)) {
-		beside = c->slot;
 		dysco_core_channel_close(&agent->core, now_ns, c->slot, &agent->actions);
 		dysco_agent_perform(agent, NULL);
 	}
-	c->slot = dysco_core_channel_open(&agent->core, now_ns, beside, &c->to);
+	c->slot = DYSCO_NO_SLOT;
+}
+
+static bool open_channel(struct dysco_agent *agent, uint64_t now_ns, struct dysco_channel *c,
+			 uint32_t beside)
+{
+	uint32_t slot = dysco_core_channel_open(&agent->core, now_ns, beside, &c->to);
+
+	close_channel(agent, now_ns, c); /* now: the new one may have been made beside it */
+	c->slot = slot;
 	c->missed = 0;
 	return c->slot != DYSCO_NO_SLOT;
 }
@@ -125,22 +138,43 @@ bool dysco_health_ask(struct dysco_agent *agent, uint64_t now_ns, const struct d
 	return asked;
 }
 
+/* A box that is asked all the time keeps its channel. */
+static bool is_needed(const struct dysco_agent *agent, const struct dysco_channel *c)
+{
+	int i = dysco_box_by_address(&agent->config->setup, &c->to);
+
+	return !setup_of(agent)->off && i >= 0 && agent->health->box[i].host == c->host &&
+	       is_asked(agent, (uint16_t)i);
+}
+
 static void close_idle_channels(struct dysco_agent *agent, uint64_t now_ns)
 {
-	uint64_t idle_ns = 2 * setup_of(agent)->interval_ms * DYSCO_NS_PER_MS;
+	uint64_t idle_ns =
+	    setup_of(agent)->off ? 0 : ROUNDS_APART * setup_of(agent)->timeout_ms * DYSCO_NS_PER_MS;
 
-	idle_ns = setup_of(agent)->off ? 0 : idle_ns > CHANNEL_IDLE_NS ? idle_ns : CHANNEL_IDLE_NS;
 	for (int i = 0; i < DYSCO_CHANNELS_MAX; i++) {
 		struct dysco_channel *c = &agent->health->channel[i];
 
-		if (c->slot == DYSCO_NO_SLOT || now_ns - c->used_ns < idle_ns) {
-			continue;
+		if (c->slot != DYSCO_NO_SLOT && now_ns - c->used_ns >= idle_ns &&
+		    !is_needed(agent, c)) {
+			close_channel(agent, now_ns, c);
 		}
-		if (is_channel_leg(agent, c)) {
-			dysco_core_channel_close(&agent->core, now_ns, c->slot, &agent->actions);
-			dysco_agent_perform(agent, NULL);
+	}
+}
+
+/* Those that the agent before this one has left open: questions go on there, or they are closed. */
+static void take_over_channels(struct dysco_agent *agent)
+{
+	struct dysco_channel *c = agent->health->channel;
+
+	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
+		const struct dysco_leg *leg = leg_of(agent, slot);
+
+		if ((leg->flags & DYSCO_LEG_OPENER) && dysco_core_is_channel(&agent->core, slot) &&
+		    c < &agent->health->channel[DYSCO_CHANNELS_MAX]) {
+			*c++ = (struct dysco_channel){
+			    .slot = slot, .host = leg->host, .to = leg->wire_tuple.dst};
 		}
-		c->slot = DYSCO_NO_SLOT;
 	}
 }
 
@@ -184,16 +218,19 @@ static void box_missed(struct dysco_agent *agent, uint64_t now_ns, uint16_t i)
 
 	b->nonce = 0;
 	b->successes = 0;
+	b->next_ns = now_ns + setup_of(agent)->interval_ms * DYSCO_NS_PER_MS;
+	if (b->mute) {
+		return;
+	}
 	b->failures++;
 	if (b->failures >= setup_of(agent)->failures) {
 		enter(agent, now_ns, i, DYSCO_BOX_DOWN, DYSCO_CAUSE_NO_ANSWER);
 	} else if (b->state == DYSCO_BOX_UP) {
 		enter(agent, now_ns, i, DYSCO_BOX_SUSPECT, DYSCO_CAUSE_NO_ANSWER);
 	}
-	/* what is in doubt is asked again at once */
-	b->next_ns = b->state == DYSCO_BOX_SUSPECT
-			 ? now_ns
-			 : now_ns + setup_of(agent)->interval_ms * DYSCO_NS_PER_MS;
+	if (b->state == DYSCO_BOX_SUSPECT) {
+		b->next_ns = now_ns; /* what is in doubt is asked again at once */
+	}
 }
 
 static void box_answered(struct dysco_agent *agent, uint64_t now_ns, uint16_t i)
@@ -201,6 +238,8 @@ static void box_answered(struct dysco_agent *agent, uint64_t now_ns, uint16_t i)
 	struct dysco_box_health *b = &agent->health->box[i];
 
 	b->nonce = 0;
+	b->answered = true;
+	b->mute = false;
 	b->failures = 0;
 	b->successes++;
 	b->rtt_us = (uint32_t)((now_ns - b->asked_ns) / 1000);
@@ -208,6 +247,24 @@ static void box_answered(struct dysco_agent *agent, uint64_t now_ns, uint16_t i)
 	    (b->state == DYSCO_BOX_DOWN && b->successes >= setup_of(agent)->successes &&
 	     now_ns >= b->held_ns)) {
 		enter(agent, now_ns, i, DYSCO_BOX_UP, DYSCO_CAUSE_NONE);
+	}
+}
+
+bool dysco_health_can_blame(const struct dysco_agent *agent, const struct dysco_addr *addr)
+{
+	int i = dysco_box_by_address(&agent->config->setup, addr);
+
+	return i < 0 || !agent->health->box[i].mute;
+}
+
+void dysco_health_passes(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_addr *box)
+{
+	int i = dysco_box_by_address(&agent->config->setup, box);
+	struct dysco_box_health *b = &agent->health->box[i < 0 ? 0 : i];
+
+	if (i >= 0 && b->state == DYSCO_BOX_DOWN && !b->answered) {
+		b->mute = true;
+		enter(agent, now_ns, (uint16_t)i, DYSCO_BOX_UP, DYSCO_CAUSE_NONE);
 	}
 }
 
@@ -275,8 +332,7 @@ static void look_at_box(struct dysco_agent *agent, uint64_t now_ns, uint16_t i)
 	    now_ns - b->asked_ns >= setup_of(agent)->timeout_ms * DYSCO_NS_PER_MS) {
 		box_missed(agent, now_ns, i);
 	}
-	if (b->nonce == 0 && now_ns >= b->next_ns &&
-	    (agent->core.box_sessions[i] > 0 || b->state != DYSCO_BOX_UP)) {
+	if (b->nonce == 0 && now_ns >= b->next_ns && is_asked(agent, i)) {
 		ask_box(agent, now_ns, i);
 	}
 }
@@ -295,6 +351,7 @@ int dysco_health_start(struct dysco_agent *agent)
 	health->nonce = (uint32_t)dysco_now_ns();
 	health->epoch = 1;
 	agent->health = health;
+	take_over_channels(agent);
 	return health->watch ? 0 : -1;
 }
 
@@ -368,6 +425,8 @@ void dysco_health_event(struct dysco_agent *agent, const struct dysco_action *ac
 	}
 	if (action->event == DYSCO_EVENT_PROBED) {
 		probed(agent, action->slot);
+	} else if (action->event == DYSCO_EVENT_LOOK) {
+		dysco_paths_called(agent, action->slot);
 	} else {
 		dysco_mend_event(agent, action);
 	}
@@ -383,7 +442,7 @@ enum dysco_box_state dysco_health_state(const struct dysco_agent *agent, uint16_
 void dysco_health_show_box(const struct dysco_agent *agent, uint16_t box, json_t *o)
 {
 	const struct dysco_box_health *b = &agent->health->box[box];
-	bool watched = !setup_of(agent)->off && (b->asked_ns != 0 || b->state != DYSCO_BOX_UP);
+	bool watched = !setup_of(agent)->off && (b->answered || b->state != DYSCO_BOX_UP);
 
 	json_object_set_new(o, "state", watched ? json_string(state_names[b->state]) : json_null());
 	json_object_set_new(o, "cause",
@@ -399,9 +458,10 @@ json_t *dysco_health_show(const struct dysco_agent *agent)
 {
 	const struct dysco_health_setup *h = setup_of(agent);
 
-	return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i}", "on", !h->off, "interval_ms",
+	return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i, s:i}", "on", !h->off, "interval_ms",
 			 (int)h->interval_ms, "timeout_ms", (int)h->timeout_ms, "failures",
-			 (int)h->failures, "successes", (int)h->successes, "rate", (int)h->rate);
+			 (int)h->failures, "successes", (int)h->successes, "rate", (int)h->rate,
+			 "patience_ms", (int)h->patience_ms);
 }
 
 const char *dysco_on_failure_name(enum dysco_on_failure on_failure)

@@ -4,7 +4,8 @@
  * done when one fails (docs/operations.md, docs/protocol.md 12.14).
  *
  *   health.c   questions to the boxes' agents: up, suspect, down; channels
- *   paths.c    silent sessions: does anything get through, and if not, at which box?
+ *   paths.c    data that is not acknowledged: does anything get through, and if not, at
+ *              which box?
  *   mend.c     sessions whose box has failed: recovered without it, or closed
  *
  * Everything is begun by the tick; what comes in between is only noted.
@@ -28,7 +29,7 @@ void dysco_health_stop(struct dysco_agent *agent);
 /* Another configuration is in force; old: the one before. */
 void dysco_health_changed(struct dysco_agent *agent, const struct dysco_config *old);
 void dysco_health_tick(struct dysco_agent *agent, uint64_t now_ns);
-/* DYSCO_EVENT_PROBED, DYSCO_EVENT_RECONFIGURED, DYSCO_EVENT_RECONFIG_FAILED. */
+/* DYSCO_EVENT_PROBED, DYSCO_EVENT_LOOK, DYSCO_EVENT_RECONFIGURED, DYSCO_EVENT_RECONFIG_FAILED. */
 void dysco_health_event(struct dysco_agent *agent, const struct dysco_action *action);
 
 enum dysco_box_state dysco_health_state(const struct dysco_agent *agent, uint16_t box);
@@ -55,6 +56,8 @@ struct dysco_channel {
 
 struct dysco_box_health {
 	uint8_t state, cause;
+	bool answered; /* ever */
+	bool mute;     /* sessions go by it, and questions from here do not: it is not watched */
 	uint32_t failures, successes; /* in a row */
 	uint32_t nonce;		      /* asked with, 0: no answer is waited for */
 	uint32_t rtt_us;
@@ -66,14 +69,15 @@ struct dysco_box_health {
 	struct dysco_addr addr;
 };
 
-/* What is remembered of a FIRST leg between looks at it. */
+/* What is remembered of a leg at an end of a chain between looks at it. */
 struct dysco_watch {
-	uint64_t packets;    /* that have come in */
-	uint64_t since_ns;   /* when that changed last */
-	uint64_t checked_ns; /* since then; 0: not yet */
-	uint64_t acked_ns;   /* when `acked` changed last */
+	uint64_t created_ns; /* of the leg that this is about */
+	uint64_t acked_ns;   /* when `acked` changed last, or all was acknowledged */
+	uint64_t looked_ns;  /* the last look, or word to the other end; 0: none */
+	uint64_t broken_ns;  /* found broken, and at every look since; 0: not */
 	uint32_t acked;
-	uint32_t box_epoch; /* a box failed since the last look when this is not the agent's */
+	uint32_t epoch; /* a box has failed since the last look when this is not the agent's */
+	bool asked;	/* the other end has data that is not acknowledged */
 };
 
 /* What the agent of one host of the chain has said of the session. */
@@ -127,6 +131,7 @@ struct dysco_health {
 	uint32_t watches;
 	uint32_t scan;
 	uint32_t epoch;	       /* counts failures of boxes */
+	bool strangers;	       /* there are boxes in use of which no leg is known */
 	uint32_t nonce;	       /* last used */
 	uint64_t allowance_ns; /* of looks at sessions: grows with time */
 	uint64_t ticked_ns;
@@ -143,6 +148,10 @@ struct dysco_question {
 /* Asks on a channel of its own; false: there is no room for one. */
 bool dysco_health_ask(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_question *q);
 uint32_t dysco_health_nonce(struct dysco_health *health);
+/* A session goes by this box: if it has never answered, it is not down for that. */
+void dysco_health_passes(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_addr *box);
+/* Can it be said of this host that it is gone when it does not answer? */
+bool dysco_health_can_blame(const struct dysco_agent *agent, const struct dysco_addr *addr);
 /* The agent answers, but what goes into the box does not come out. */
 void dysco_health_stuck(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_addr *box);
 void dysco_health_silent(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_addr *box);
@@ -156,8 +165,14 @@ void dysco_paths_tick(struct dysco_agent *agent, uint64_t now_ns);
 void dysco_paths_answered(struct dysco_agent *agent, const struct dysco_addr *from,
 			  const struct dysco_msg_probe_reply *reply);
 
+/* An agent further to the right wants this session looked at. */
+void dysco_paths_called(struct dysco_agent *agent, uint32_t slot);
+
 /* ---- mend.c ---- */
-/* The path of this session is broken at the hops with a fault; it is known which. */
+/*
+ * The path of this session is broken at the hops with a fault. What cannot be recovered is
+ * closed when its watch says that it has been broken for too long.
+ */
 void dysco_mend_begin(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_check *check);
 bool dysco_mend_has(const struct dysco_agent *agent, uint32_t slot);
 void dysco_mend_tick(struct dysco_agent *agent, uint64_t now_ns);

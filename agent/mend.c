@@ -2,8 +2,9 @@
 /*
  * Sessions whose box has failed (health.h): by `on-failure` of the policy that gave the
  * chain, the two ends recover without the box, or with another one in its place, or
- * both are reset. What cannot be recovered (a box changed addresses or numbers, or the
- * chain has hosts that this agent does not know of) is closed.
+ * both are reset. What cannot be recovered (no other box is there, a box changed addresses
+ * or numbers, or the chain has hosts that this agent does not know of) is closed when
+ * patience is over: boxes come back.
  */
 #include <string.h>
 
@@ -213,26 +214,48 @@ static void begin_closing(struct dysco_agent *agent, uint64_t now_ns, struct dys
 	}
 }
 
+static bool is_overdue(const struct dysco_agent *agent, uint32_t slot, uint64_t now_ns)
+{
+	uint64_t since_ns = agent->health->watch[slot].broken_ns;
+
+	return now_ns - (since_ns ? since_ns : now_ns) >=
+	       agent->config->health.patience_ms * DYSCO_NS_PER_MS;
+}
+
+static bool can_recover(const struct dysco_agent *agent, const struct dysco_check *c,
+			const struct dysco_policy *policy, struct dysco_address_list *path)
+{
+	return policy && list_is_whole(agent, c) && ends_agree(agent, c) &&
+	       make_path(agent, c, policy, path);
+}
+
 void dysco_mend_begin(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_check *c)
 {
 	const struct dysco_policy *policy = policy_of(agent, c->slot);
 	struct dysco_mend *m = find_room(agent->health);
-	bool close = !policy || policy->on_failure == DYSCO_ON_FAILURE_CLOSE;
+	struct dysco_address_list path = {0};
+	bool close = policy && policy->on_failure == DYSCO_ON_FAILURE_CLOSE;
+	bool recovers = !close && can_recover(agent, c, policy, &path);
 
-	report_faults(agent, c);
+	if (agent->health->watch[c->slot].broken_ns == 0) {
+		report_faults(agent, c);
+	}
 	if (!m || (policy && policy->on_failure == DYSCO_ON_FAILURE_NONE)) {
+		return;
+	}
+	if (!recovers && !close && !is_overdue(agent, c->slot, now_ns)) {
 		return;
 	}
 	*m = (struct dysco_mend){.state = DYSCO_MEND_WAITS,
 				 .slot = c->slot,
 				 .host = leg_of(agent, c->slot)->host,
 				 .next_ns = now_ns,
+				 .path = path,
 				 .id = c->id};
 	for (uint8_t i = 0; i < c->hops; i++) {
 		m->tell.hops[m->tell.count++].addr = c->hop[i].addr;
 	}
-	if (close || !list_is_whole(agent, c) || !ends_agree(agent, c) ||
-	    !make_path(agent, c, policy, &m->path)) {
+	if (!recovers) {
 		begin_closing(agent, now_ns, m);
 	}
 }
@@ -265,7 +288,10 @@ static void recover(struct dysco_agent *agent, uint64_t now_ns, struct dysco_men
 		return;
 	}
 	if (m->tries++ >= TRIES_MAX) {
-		begin_closing(agent, now_ns, m);
+		m->state = DYSCO_MEND_NONE; /* it is looked at again */
+		if (is_overdue(agent, m->slot, now_ns)) {
+			begin_closing(agent, now_ns, m);
+		}
 		return;
 	}
 	m->next_ns = now_ns + PAUSE_NS;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Paths of sessions (health.h). A session on which nothing has come in for a while, or
- * whose bytes are not acknowledged, is looked at: the agents of all hosts of its chain
- * are asked what they have seen, both ends send a segment that changes nothing, and
- * they are asked again. What has arrived at the other end says that the path is whole,
- * whoever is silent or slow there; and if nothing has, the counts say how far it came.
+ * Paths of sessions (health.h). A session whose data is not acknowledged, whichever end
+ * sends it, is looked at: the agents of all hosts of its chain are asked what they have
+ * seen, both ends send a segment that changes nothing, and they are asked again. What has
+ * arrived at the other end says that the path is whole, whoever is silent or slow there;
+ * and if nothing has, the counts say how far it came.
  */
 #include <string.h>
 
@@ -114,21 +114,40 @@ static void next_round(struct dysco_agent *agent, uint64_t now_ns, struct dysco_
 	ask_all(agent, now_ns, c);
 }
 
-/* Is it the session that was looked at, and does it carry data by one path? */
-static bool may_be_looked_at(const struct dysco_agent *agent, uint32_t slot)
+static bool has_boxes(const struct dysco_leg *leg, const struct dysco_address_list *list)
+{
+	return leg->role == DYSCO_ROLE_FIRST ? list->next + 1 < list->count
+					     : leg->role == DYSCO_ROLE_LAST && list->next > 0;
+}
+
+/* Is it an end of a session with boxes, which carries data by one path? */
+static bool carries_data(const struct dysco_agent *agent, uint32_t slot)
 {
 	const struct dysco_leg *leg = leg_of(agent, slot);
 	const struct dysco_leg_cold *cold = cold_of(agent, slot);
-	enum dysco_leg_state state = dysco_leg_state(leg);
+	enum dysco_leg_state state;
 
-	return leg->mode == DYSCO_MODE_FAST && leg->role == DYSCO_ROLE_FIRST &&
-	       (state == DYSCO_STATE_ESTABLISHED || state == DYSCO_STATE_HALF_CLOSED) &&
-	       cold->attempt == DYSCO_NO_ATTEMPT && cold->list.next + 1 < cold->list.count;
+	if (leg->mode != DYSCO_MODE_FAST || !has_boxes(leg, &cold->list)) {
+		return false;
+	}
+	state = dysco_leg_state(leg);
+	return (state == DYSCO_STATE_ESTABLISHED || state == DYSCO_STATE_HALF_CLOSED) &&
+	       cold->attempt == DYSCO_NO_ATTEMPT;
+}
+
+static bool is_looked_at(const struct dysco_agent *agent, uint32_t slot)
+{
+	for (int i = 0; i < DYSCO_CHECKS_MAX; i++) {
+		if (agent->health->check[i].slot == slot) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool still_there(const struct dysco_agent *agent, const struct dysco_check *c)
 {
-	return may_be_looked_at(agent, c->slot) &&
+	return carries_data(agent, c->slot) && leg_of(agent, c->slot)->role == DYSCO_ROLE_FIRST &&
 	       memcmp(&cold_of(agent, c->slot)->id, &c->id, sizeof(c->id)) == 0;
 }
 
@@ -141,10 +160,12 @@ static bool is_stuck(const struct dysco_hop_view *v, bool left, bool right)
 	       (!left && grew(v, RIGHT_IN) && !grew(v, LEFT_OUT));
 }
 
-static enum dysco_box_cause fault_of(const struct dysco_hop_view *v, bool left, bool right)
+static enum dysco_box_cause fault_of(const struct dysco_agent *agent,
+				     const struct dysco_hop_view *v, bool left, bool right)
 {
 	if (!v->answered) {
-		return DYSCO_CAUSE_NO_ANSWER;
+		return dysco_health_can_blame(agent, &v->addr) ? DYSCO_CAUSE_NO_ANSWER
+							       : DYSCO_CAUSE_NONE;
 	}
 	if (!v->known) {
 		return DYSCO_CAUSE_FORGOTTEN;
@@ -163,7 +184,7 @@ static bool find_faults(struct dysco_agent *agent, uint64_t now_ns, struct dysco
 	for (uint8_t i = 0; i + 1 < c->hops; i++) {
 		struct dysco_hop_view *v = &c->hop[i];
 
-		v->fault = (uint8_t)fault_of(v, left, right);
+		v->fault = (uint8_t)fault_of(agent, v, left, right);
 		any = any || v->fault != DYSCO_CAUSE_NONE;
 		if (v->fault == DYSCO_CAUSE_NO_FORWARD) {
 			dysco_health_stuck(agent, now_ns, &v->addr);
@@ -176,23 +197,33 @@ static bool find_faults(struct dysco_agent *agent, uint64_t now_ns, struct dysco
 
 static void conclude(struct dysco_agent *agent, uint64_t now_ns, struct dysco_check *c)
 {
+	struct dysco_watch *w = &agent->health->watch[c->slot];
+
 	if (find_faults(agent, now_ns, c)) {
 		dysco_mend_begin(agent, now_ns, c);
-	} else {
-		agent->core.stats.counters[DYSCO_COUNTER_UNLOCATED]++;
-		dysco_health_say(agent, "path_broken", c->slot, NULL,
-				 right_end(c)->known ? "no_box_to_blame" : "other_end_silent");
+		w->broken_ns = w->broken_ns ? w->broken_ns : now_ns;
+		return;
 	}
+	w->broken_ns = 0;
+	agent->core.stats.counters[DYSCO_COUNTER_UNLOCATED]++;
+	dysco_health_say(agent, "path_broken", c->slot, NULL,
+			 right_end(c)->known ? "no_box_to_blame" : "other_end_silent");
 }
 
-/* The segments of the look itself are no sign of life. */
-static void note_looked_at(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_check *c)
+static void end(struct dysco_agent *agent, uint64_t now_ns, struct dysco_check *c, bool whole)
 {
 	struct dysco_watch *w = &agent->health->watch[c->slot];
 
-	w->packets = leg_of(agent, c->slot)->run[DYSCO_IN].packets;
-	w->checked_ns = now_ns;
-	w->acked_ns = now_ns;
+	w->looked_ns = now_ns;
+	if (whole) {
+		w->broken_ns = 0;
+		for (uint8_t i = 0; i + 1 < c->hops; i++) {
+			dysco_health_passes(agent, now_ns, &c->hop[i].addr);
+		}
+	} else {
+		conclude(agent, now_ns, c);
+	}
+	c->slot = DYSCO_NO_SLOT;
 }
 
 static void step(struct dysco_agent *agent, uint64_t now_ns, struct dysco_check *c)
@@ -210,11 +241,7 @@ static void step(struct dysco_agent *agent, uint64_t now_ns, struct dysco_check 
 		next_round(agent, now_ns, c);
 		return;
 	}
-	note_looked_at(agent, now_ns, c);
-	if (!whole) {
-		conclude(agent, now_ns, c);
-	}
-	c->slot = DYSCO_NO_SLOT;
+	end(agent, now_ns, c, whole);
 }
 
 static void begin(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
@@ -260,84 +287,173 @@ void dysco_paths_answered(struct dysco_agent *agent, const struct dysco_addr *fr
 
 /* ---- which sessions ---- */
 
+/* Nothing that the host sends is acknowledged, or all is. */
 static void see(struct dysco_watch *w, const struct dysco_leg *leg, uint64_t now_ns)
 {
-	const struct dysco_leg_run *in = &leg->run[DYSCO_IN];
+	const struct dysco_leg_run *out = &leg->run[DYSCO_OUT], *in = &leg->run[DYSCO_IN];
+	bool waits = (in->seen & DYSCO_SEEN_ACK) && dysco_seq_after(out->seq_end, in->ack);
 
-	if (in->packets != w->packets) {
-		w->packets = in->packets;
-		w->since_ns = now_ns;
-		w->checked_ns = 0;
-	}
-	if (in->ack != w->acked || !dysco_seq_after(leg->run[DYSCO_OUT].seq_end, in->ack)) {
+	if (in->ack != w->acked) {
 		w->acked = in->ack;
+		w->acked_ns = now_ns;
+		w->broken_ns = 0;
+	}
+	if (!waits) {
 		w->acked_ns = now_ns;
 	}
 }
 
-/* Rarer and rarer, as long as nothing comes; at once when a box has failed. */
-static bool is_due(const struct dysco_agent *agent, const struct dysco_watch *w, uint64_t now_ns)
+/* Does it go by a box that is down? */
+static bool goes_by_failed(const struct dysco_agent *agent, uint32_t slot)
 {
-	uint64_t interval_ns = agent->config->health.interval_ms * DYSCO_NS_PER_MS;
-	uint64_t wait_ns = interval_ns;
+	const struct dysco_address_list *list = &cold_of(agent, slot)->list;
 
-	if (now_ns - w->acked_ns >= 2 * interval_ns) {
-		return true;
+	for (uint8_t h = list->next; h < list->count; h++) {
+		int box = dysco_box_by_address(&agent->config->setup, &list->hops[h].addr);
+
+		if (box >= 0 && agent->health->box[box].state == DYSCO_BOX_DOWN) {
+			return true;
+		}
 	}
-	if (now_ns - w->since_ns < interval_ns) {
+	return false;
+}
+
+/* A box has failed since this session was looked at last, and it is one of its own. */
+static bool has_lost_a_box(const struct dysco_agent *agent, struct dysco_watch *w, uint32_t slot)
+{
+	if (w->epoch == agent->health->epoch) {
 		return false;
 	}
-	if (w->checked_ns == 0 || w->box_epoch != agent->health->epoch) {
+	if (leg_of(agent, slot)->role == DYSCO_ROLE_FIRST && goes_by_failed(agent, slot)) {
 		return true;
 	}
-	wait_ns = w->checked_ns - w->since_ns > wait_ns ? w->checked_ns - w->since_ns : wait_ns;
-	return now_ns - w->checked_ns >= (wait_ns < SLOWEST_NS ? wait_ns : SLOWEST_NS);
+	w->epoch = agent->health->epoch;
+	return false;
+}
+
+/*
+ * A session on which nothing waits needs no look, and gets none: the segments of a look
+ * would pass for its own. What waits is looked at rarer and rarer, as TCP sends it again.
+ */
+static bool is_due(const struct dysco_agent *agent, struct dysco_watch *w, uint32_t slot,
+		   uint64_t now_ns)
+{
+	uint64_t interval_ns = agent->config->health.interval_ms * DYSCO_NS_PER_MS;
+	uint64_t wait_ns = w->looked_ns > w->acked_ns ? w->looked_ns - w->acked_ns : 0;
+
+	if (now_ns - w->looked_ns < interval_ns) {
+		return false;
+	}
+	if (w->asked || w->broken_ns || has_lost_a_box(agent, w, slot)) {
+		return true;
+	}
+	return now_ns - w->acked_ns >= interval_ns &&
+	       now_ns - w->looked_ns >= (wait_ns < SLOWEST_NS ? wait_ns : SLOWEST_NS);
 }
 
 /* So that the box can be asked: any session that goes there will do. */
 static void note_boxes(struct dysco_agent *agent, uint32_t slot)
 {
 	const struct dysco_address_list *list = &cold_of(agent, slot)->list;
-	const struct dysco_setup *setup = &agent->config->setup;
 
-	for (uint16_t i = 0; i < setup->n_boxes; i++) {
-		struct dysco_box_health *b = &agent->health->box[i];
+	for (uint8_t h = list->next; h < list->count; h++) {
+		int i = dysco_box_by_address(&agent->config->setup, &list->hops[h].addr);
+		struct dysco_box_health *b = &agent->health->box[i < 0 ? 0 : i];
 
-		for (uint8_t h = list->next; b->beside == DYSCO_NO_SLOT && h < list->count; h++) {
-			const struct dysco_addr *addr = &list->hops[h].addr;
-
-			if (dysco_addr_equal(addr, &setup->boxes[i].ip4) ||
-			    dysco_addr_equal(addr, &setup->boxes[i].ip6)) {
-				b->beside = slot;
-				b->host = leg_of(agent, slot)->host;
-				b->addr = *addr;
-			}
+		if (i >= 0 && b->beside == DYSCO_NO_SLOT) {
+			b->beside = slot;
+			b->host = leg_of(agent, slot)->host;
+			b->addr = list->hops[h].addr;
 		}
+	}
+}
+
+static bool find_strangers(const struct dysco_agent *agent)
+{
+	for (uint16_t i = 0; i < agent->config->setup.n_boxes; i++) {
+		if (agent->core.box_sessions[i] > 0 &&
+		    agent->health->box[i].beside == DYSCO_NO_SLOT) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The right end cannot tell which box it is; the agent of the left one can. */
+static void call(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
+{
+	const struct dysco_leg_cold *cold = cold_of(agent, slot);
+	struct dysco_question q = {.to = &cold->session.src,
+				   .beside = slot,
+				   .nonce = dysco_health_nonce(agent->health),
+				   .flags = DYSCO_PROBE_LOOK,
+				   .id = &cold->id};
+
+	agent->health->watch[slot].looked_ns = now_ns;
+	dysco_health_ask(agent, now_ns, &q);
+}
+
+/* Only noted: the tick does what follows. */
+void dysco_paths_called(struct dysco_agent *agent, uint32_t slot)
+{
+	agent->health->watch[slot].asked = true;
+}
+
+/* The box has another address for the left end than the hosts behind it. */
+static void pass_on(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
+{
+	struct dysco_watch *w = &agent->health->watch[slot];
+	uint64_t interval_ns = agent->config->health.interval_ms * DYSCO_NS_PER_MS;
+
+	if (w->asked && now_ns - w->looked_ns >= interval_ns) {
+		w->asked = false;
+		call(agent, now_ns, slot);
+	}
+}
+
+static void attend(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
+{
+	struct dysco_health *health = agent->health;
+	uint64_t cost_ns = 1000000000ull / agent->config->health.rate;
+
+	if (health->allowance_ns < cost_ns) {
+		return;
+	}
+	health->allowance_ns -= cost_ns;
+	health->watch[slot].asked = false;
+	health->watch[slot].epoch = health->epoch;
+	if (leg_of(agent, slot)->role == DYSCO_ROLE_FIRST) {
+		begin(agent, now_ns, slot);
+	} else {
+		call(agent, now_ns, slot);
 	}
 }
 
 static void watch(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
 {
-	struct dysco_health *health = agent->health;
-	struct dysco_watch *w = &health->watch[slot];
-	uint64_t cost_ns = 1000000000ull / agent->config->health.rate;
+	struct dysco_watch *w = &agent->health->watch[slot];
+	const struct dysco_leg *leg = leg_of(agent, slot);
 
-	if (!may_be_looked_at(agent, slot) || dysco_mend_has(agent, slot)) {
-		w->since_ns = now_ns;
-		w->acked_ns = now_ns;
+	if (leg->role == DYSCO_ROLE_LEFT && leg->mode == DYSCO_MODE_FAST) {
+		pass_on(agent, now_ns, slot);
 		return;
 	}
-	see(w, leg_of(agent, slot), now_ns);
-	note_boxes(agent, slot);
-	for (int i = 0; i < DYSCO_CHECKS_MAX; i++) {
-		if (health->check[i].slot == slot) {
-			return;
-		}
+	if (!carries_data(agent, slot)) {
+		return;
 	}
-	if (is_due(agent, w, now_ns) && health->allowance_ns >= cost_ns) {
-		health->allowance_ns -= cost_ns;
-		w->box_epoch = health->epoch;
-		begin(agent, now_ns, slot);
+	if (w->created_ns != leg->created_ns) {
+		*w = (struct dysco_watch){.created_ns = leg->created_ns,
+					  .acked = leg->run[DYSCO_IN].ack,
+					  .acked_ns = now_ns,
+					  .epoch = agent->health->epoch};
+	}
+	see(w, leg, now_ns);
+	if (agent->health->strangers && leg->role == DYSCO_ROLE_FIRST) {
+		note_boxes(agent, slot);
+	}
+	if (is_due(agent, w, slot, now_ns) && !is_looked_at(agent, slot) &&
+	    !dysco_mend_has(agent, slot)) {
+		attend(agent, now_ns, slot);
 	}
 }
 
@@ -352,6 +468,7 @@ void dysco_paths_tick(struct dysco_agent *agent, uint64_t now_ns)
 		health->allowance_ns = ALLOWANCE_MAX;
 	}
 	health->ticked_ns = now_ns;
+	health->strangers = find_strangers(agent);
 	for (int i = 0; i < DYSCO_CHECKS_MAX; i++) {
 		if (health->check[i].slot != DYSCO_NO_SLOT) {
 			step(agent, now_ns, &health->check[i]);

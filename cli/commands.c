@@ -63,7 +63,7 @@ const struct dysco_command dysco_commands[] = {
     {"monitor", "", "events as they come", 0, dysco_show_event, NULL},
     {"stats", "[--all]", "counters, and drops by reason", 0, dysco_show_stats, NULL},
     {"metrics", "", "what the agent counts, for Prometheus", 0, dysco_show_metrics, NULL},
-    {"health", "off | on [interval T] [timeout T] [failures N] [successes N] [rate N]",
+    {"health", "off | on [interval T] [timeout T] [failures N] [successes N] [rate N] [patience T]",
      "how boxes are watched", 1, NULL, NULL},
     {"log", "debug|info|warn|error", "how much the agent says", 1, NULL, NULL},
     {"doctor", "[IFACE...]", "what is wrong on this machine, and how to mend it", 0, NULL,

@@ -102,9 +102,11 @@ static void show_health(const json_t *health)
 		return;
 	}
 	printf("health every %" JSON_INTEGER_FORMAT " ms, time-out %" JSON_INTEGER_FORMAT
-	       " ms, down after %" JSON_INTEGER_FORMAT ", up after %" JSON_INTEGER_FORMAT "\n",
+	       " ms, down after %" JSON_INTEGER_FORMAT ", up after %" JSON_INTEGER_FORMAT
+	       ", patience %" JSON_INTEGER_FORMAT " ms\n",
 	       dysco_json_count(health, "interval_ms"), dysco_json_count(health, "timeout_ms"),
-	       dysco_json_count(health, "failures"), dysco_json_count(health, "successes"));
+	       dysco_json_count(health, "failures"), dysco_json_count(health, "successes"),
+	       dysco_json_count(health, "patience_ms"));
 }
 
 static void show_agent(const json_t *answer)

@@ -37,15 +37,17 @@ enum dysco_log_level { DYSCO_LOG_ERROR = 0, DYSCO_LOG_WARN, DYSCO_LOG_INFO, DYSC
 /* How the health of boxes is watched (docs/operations.md). */
 struct dysco_health_setup {
 	bool off;
-	uint32_t interval_ms; /* between questions; a session silent for so long is looked at */
+	uint32_t interval_ms; /* between questions; a session whose data is not acknowledged for so
+				 long is looked at */
 	uint32_t timeout_ms;  /* for an answer */
 	uint32_t failures;    /* in a row: down */
 	uint32_t successes;   /* in a row: up again */
 	uint32_t rate;	      /* sessions looked at in a second, at most */
+	uint32_t patience_ms; /* a session that no path is left for is closed after so long */
 };
 #define DYSCO_HEALTH_DEFAULT                                                                       \
 	{                                                                                          \
-		true, 1000, 500, 3, 3, 100                                                         \
+		false, 1000, 500, 3, 3, 100, 30000                                                 \
 	}
 
 /* A compiled filter expression, shared by the copies of a configuration. */

@@ -2,7 +2,7 @@
 /*
  * The statement `health`: off, or on with what is said of it and defaults for the rest.
  *
- *   health off | on [interval T] [timeout T] [failures N] [successes N] [rate N]
+ *   health off | on [interval T] [timeout T] [failures N] [successes N] [rate N] [patience T]
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,11 @@ static bool parse_ms(const char *word, uint64_t *ms)
 	return true;
 }
 
-static int take_time(struct dysco_statement *s, const char *what, uint64_t min_ms, uint32_t *field)
+#define OFTEN_MAX_MS	60000
+#define PATIENCE_MAX_MS 600000
+
+static int take_time(struct dysco_statement *s, const char *what, uint64_t min_ms, uint64_t max_ms,
+		     uint32_t *field)
 {
 	const char *word = dysco_statement_need(s, what);
 	uint64_t ms;
@@ -38,10 +42,11 @@ static int take_time(struct dysco_statement *s, const char *what, uint64_t min_m
 	if (!word) {
 		return -1;
 	}
-	if (!parse_ms(word, &ms) || ms < min_ms || ms > 60000) {
+	if (!parse_ms(word, &ms) || ms < min_ms || ms > max_ms) {
 		return dysco_conf_fail(s->error, "bad_value", "for instance 500ms, or 2s",
-				       "health: %s is from %llums to 60s, not '%.60s'", what,
-				       (unsigned long long)min_ms, word);
+				       "health: %s is from %llums to %llus, not '%.60s'", what,
+				       (unsigned long long)min_ms,
+				       (unsigned long long)max_ms / 1000, word);
 	}
 	*field = (uint32_t)ms;
 	return 0;
@@ -61,10 +66,10 @@ static int take_count(struct dysco_statement *s, const char *what, uint64_t max,
 static int take_setting(struct dysco_statement *s, struct dysco_health_setup *h, const char *word)
 {
 	if (strcmp(word, "interval") == 0) {
-		return take_time(s, "the interval", 100, &h->interval_ms);
+		return take_time(s, "the interval", 100, OFTEN_MAX_MS, &h->interval_ms);
 	}
 	if (strcmp(word, "timeout") == 0) {
-		return take_time(s, "the timeout", 50, &h->timeout_ms);
+		return take_time(s, "the timeout", 50, OFTEN_MAX_MS, &h->timeout_ms);
 	}
 	if (strcmp(word, "failures") == 0) {
 		return take_count(s, "failures", 20, &h->failures);
@@ -75,8 +80,11 @@ static int take_setting(struct dysco_statement *s, struct dysco_health_setup *h,
 	if (strcmp(word, "rate") == 0) {
 		return take_count(s, "the rate", 10000, &h->rate);
 	}
+	if (strcmp(word, "patience") == 0) {
+		return take_time(s, "the patience", 0, PATIENCE_MAX_MS, &h->patience_ms);
+	}
 	return dysco_conf_fail(s->error, "syntax",
-			       "interval, timeout, failures, successes and rate",
+			       "interval, timeout, failures, successes, rate and patience",
 			       "health: '%.60s' is not expected here", word);
 }
 

@@ -311,15 +311,30 @@ static void reset_arrived(struct dysco_core *core, struct dysco_work *w, uint32_
 			   w->p.ack == dysco_leg_at(core, slot)->run[DYSCO_OUT].seq_end;
 
 	dysco_act(w->out, DYSCO_ACT_DROP, slot);
-	if (dysco_channel_is_open(core, slot) &&
-	    (dysco_leg_at(core, slot)->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
-		/* its agent has forgotten it: another one has to be opened */
-		dysco_leg_at(core, slot)->run[DYSCO_IN].seen |= DYSCO_SEEN_FIN;
+	if (dysco_channel_is_heard(core, slot)) {
+		dysco_leg_free(core, slot); /* forgotten there: another one has to be opened */
+		return;
 	}
 	if (answers_syn && index != DYSCO_NO_ATTEMPT) {
 		mail.msg = dysco_attempt_message(core, index);
 		mail.msg.attempt.reason = DYSCO_NACK_UNKNOWN;
 		dysco_mail_arrived(core, &mail);
+	}
+}
+
+/*
+ * An empty segment. A channel on which both have said FIN is over at once, without a last
+ * acknowledgement: nobody repeats anything on it, and all that is said there is marked as
+ * a message, which no session on the same ports takes for data.
+ */
+static void take_leave(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+		       uint32_t before)
+{
+	if (!dysco_channel_is_over(core, slot)) {
+		acknowledge(core, w, slot, before);
+	}
+	if (dysco_channel_is_over(core, slot)) {
+		dysco_leg_free(core, slot);
 	}
 }
 
@@ -352,7 +367,7 @@ void dysco_ctl_segment_arrived(struct dysco_core *core, struct dysco_work *w, ui
 		mail_from(core, w, slot, hdr.type);
 	} else {
 		dysco_act(w->out, DYSCO_ACT_DROP, slot);
-		acknowledge(core, w, slot, before);
+		take_leave(core, w, slot, before);
 	}
 }
 

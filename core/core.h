@@ -51,6 +51,7 @@ enum dysco_event_kind {
 	DYSCO_EVENT_RECONFIG_FAILED, /* at the left anchor; reason: enum dysco_nack */
 	DYSCO_EVENT_ADOPTED,	     /* late attach, asked for by the other end: a leg was made */
 	DYSCO_EVENT_PROBED,	     /* an answer to dysco_core_probe(): probe; slot: the channel */
+	DYSCO_EVENT_LOOK,	     /* another agent wants the path of this session looked at */
 };
 
 struct dysco_action {
@@ -255,8 +256,10 @@ bool dysco_core_freeze(struct dysco_core *core, uint32_t slot, const struct dysc
  */
 uint32_t dysco_core_channel_open(struct dysco_core *core, uint64_t now_ns, uint32_t beside,
 				 const struct dysco_addr *to);
+/* Its slot must not be used any more. */
 void dysco_core_channel_close(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 			      struct dysco_actions *out);
+bool dysco_core_is_channel(const struct dysco_core *core, uint32_t slot);
 /* Has the other side ever answered on it? */
 bool dysco_core_channel_answered(const struct dysco_core *core, uint32_t slot);
 /* Asks; the answer comes as DYSCO_EVENT_PROBED. false: there is no such channel (any more). */

@@ -12,7 +12,7 @@
 
 static const struct dysco_session_id no_id;
 
-static bool is_channel(const struct dysco_core *core, uint32_t slot)
+bool dysco_core_is_channel(const struct dysco_core *core, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 
@@ -25,20 +25,34 @@ bool dysco_channel_is_open(const struct dysco_core *core, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 
-	return is_channel(core, slot) &&
+	return dysco_core_is_channel(core, slot) &&
 	       !((leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen) & DYSCO_SEEN_FIN);
+}
+
+bool dysco_channel_is_heard(const struct dysco_core *core, uint32_t slot)
+{
+	return dysco_core_is_channel(core, slot) && (dysco_leg_at(core, slot)->run[DYSCO_IN].seen &
+						     (DYSCO_SEEN_SYN | DYSCO_SEEN_SYNACK));
+}
+
+bool dysco_channel_is_over(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	return dysco_core_is_channel(core, slot) &&
+	       (leg->run[DYSCO_OUT].seen & leg->run[DYSCO_IN].seen & DYSCO_SEEN_FIN);
 }
 
 bool dysco_channel_is_old(const struct dysco_core *core, uint32_t slot, uint32_t syn_end)
 {
-	return is_channel(core, slot) &&
+	return dysco_core_is_channel(core, slot) &&
 	       (!dysco_channel_is_open(core, slot) ||
 		dysco_leg_at(core, slot)->run[DYSCO_IN].seq_end != syn_end);
 }
 
 bool dysco_core_channel_answered(const struct dysco_core *core, uint32_t slot)
 {
-	return is_channel(core, slot) &&
+	return dysco_core_is_channel(core, slot) &&
 	       (dysco_leg_at(core, slot)->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK);
 }
 
@@ -67,7 +81,9 @@ void dysco_core_channel_close(struct dysco_core *core, uint64_t now_ns, uint32_t
 {
 	out->count = 0;
 	out->used = 0;
-	if (dysco_channel_is_open(core, slot)) {
+	if (dysco_core_is_channel(core, slot) && !dysco_core_channel_answered(core, slot)) {
+		dysco_leg_free(core, slot); /* there is nobody to take leave of */
+	} else if (dysco_channel_is_open(core, slot)) {
 		dysco_ctl_finish(core, now_ns, slot, out);
 	}
 }
@@ -193,14 +209,19 @@ static void question_arrived(struct dysco_core *core, struct dysco_work *w, uint
 	}
 	if (probe.flags & DYSCO_PROBE_CLOSE) {
 		close_session(core, w, slot);
-	} else if (probe.flags & DYSCO_PROBE_NUDGE) {
+		return;
+	}
+	if (probe.flags & DYSCO_PROBE_NUDGE) {
 		nudge(core, slot, w->out);
+	}
+	if (probe.flags & DYSCO_PROBE_LOOK) {
+		dysco_event(w->out, DYSCO_EVENT_LOOK, slot, DYSCO_REASON_NONE);
 	}
 }
 
 void dysco_probe_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot, uint8_t type)
 {
-	if (!is_channel(core, slot)) {
+	if (!dysco_core_is_channel(core, slot)) {
 		return; /* a control session of an attempt is not for this */
 	}
 	if (type == DYSCO_MSG_PROBE) {

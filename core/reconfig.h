@@ -89,6 +89,10 @@ void dysco_ctl_say(struct dysco_core *core, struct dysco_actions *out, uint32_t 
 #define DYSCO_CHANNEL_IDLE_NS (60 * DYSCO_NS_PER_S)
 /* Is this leg an end of a channel, and has none of its sides ended it? */
 bool dysco_channel_is_open(const struct dysco_core *core, uint32_t slot);
+/* Has anything come by this channel? */
+bool dysco_channel_is_heard(const struct dysco_core *core, uint32_t slot);
+/* Have both its sides ended it? */
+bool dysco_channel_is_over(const struct dysco_core *core, uint32_t slot);
 /* A SYN that ends there opens another one on the same ports. */
 bool dysco_channel_is_old(const struct dysco_core *core, uint32_t slot, uint32_t syn_end);
 /* PROBE or PROBE_REPLY came by it. */

@@ -385,8 +385,9 @@ DYSCO_INLINE bool dysco_message_values_ok(const struct dysco_tlvs *tlvs, uint8_t
 		       dysco_value_report_ok(m + tlvs->at[DYSCO_TLV_REPORT]);
 	case DYSCO_MSG_PROBE:
 	case DYSCO_MSG_PROBE_REPLY:
-		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE],
-					    DYSCO_PROBE_NUDGE | DYSCO_PROBE_CLOSE) &&
+		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE], DYSCO_PROBE_NUDGE |
+									       DYSCO_PROBE_CLOSE |
+									       DYSCO_PROBE_LOOK) &&
 		       (!tlvs->at[DYSCO_TLV_REPORT] ||
 			dysco_value_report_ok(m + tlvs->at[DYSCO_TLV_REPORT]));
 	default:

@@ -75,7 +75,7 @@ class Detected(Failing):
     """Health is on: nobody has to say anything."""
 
     boxes = 4
-    config = ("timeout linger 1", "health on interval 300ms timeout 150ms failures 3 successes 2", "type pair fw3 fw4 select consistent-hash")
+    config = ("timeout linger 1", "health on interval 300ms timeout 150ms failures 3 successes 2 patience 1s", "type pair fw3 fw4 select consistent-hash")
     policies = (
         "via fw1,fw2 on-failure bypass filter tcp dst port 81",
         "via fw1 filter tcp dst port 82",
@@ -103,6 +103,15 @@ class Detected(Failing):
                 called.append(fail())
 
         peers.pump(flows, each=maybe)
+
+    def deaf(self, pair, node, looks=2):
+        """One end's host says nothing at all any more, and does not take what the other end sends: that is looked at again and again."""
+        far, near = (pair.client, pair.server) if node == "server" else (pair.server, pair.client)
+        with self.lab.rules(node, "chain i { type filter hook input priority 0; drop; }", table="deaf"):
+            far.sendall(b"anybody there?")
+            checked = self.count("paths_checked")
+            peers.eventually(lambda: self.count("paths_checked") > checked + looks, "nobody looks at the session")
+        self.assertEqual(peers.read_exactly(near, 14), b"anybody there?")
 
     def both_reset(self, pair):
         for end in (pair.client, pair.server):
@@ -181,6 +190,7 @@ class Detected(Failing):
         with self.lab.rules("fw1", "chain p { type nat hook postrouting priority 100; tcp dport 81 masquerade; }", table="nat"):
             pair, _ = self.start(81)
             self.forwards("fw1", False)
+            pair.server.sendall(b"lost")  # the client's agent hears of it by the box's agent
             try:
                 self.both_reset(pair)
             finally:
@@ -192,20 +202,17 @@ class Detected(Failing):
         """Agents that die, silent ends, loss: no failure of a box."""
         recovered, closed = self.count("recovered"), self.count("closed_failed")
         pair, name = self.start(81)
+        peers.eventually(lambda: self.state("fw1") == "up", "fw1 is not asked")
+        checked = self.count("paths_checked")
         corpse = self.lab.kill_agent("fw1")
         peers.eventually(lambda: self.state("fw1") == "down", "fw1's agent is dead")
-        checked = self.count("paths_checked")
         peers.eventually(lambda: self.count("paths_checked") > checked, "nobody looked at the session")
         pair.ping()
         peers.bulk(pair, MEGABYTE)
         self.lab.restart_agent(corpse)
         peers.eventually(lambda: self.state("fw1") == "up", "fw1 is not up again")
-        # the server's host says nothing at all any more, and does not take what is sent
-        with self.lab.rules("server", "chain i { type filter hook input priority 0; drop; }", table="deaf"):
-            pair.client.sendall(b"anybody there?")
-            checked = self.count("paths_checked")
-            peers.eventually(lambda: self.count("paths_checked") > checked + 3, "nobody looked at the session")
-        self.assertEqual(peers.read_exactly(pair.server, 14), b"anybody there?")
+        self.deaf(pair, "server")
+        self.deaf(pair, "client")
         self.assertEqual(self.chain(name), ["client", "fw1", "fw2", "server"])
         self.assertEqual((self.count("recovered"), self.count("closed_failed")), (recovered, closed))
         pair.close()
@@ -254,8 +261,7 @@ class Lossy(Detected):
     def test_no_alarm_over_bad_links(self):
         pair, name = self.start(81)
         peers.bulk(pair, MEGABYTE // 5)
-        checked = self.count("paths_checked")
-        peers.eventually(lambda: self.count("paths_checked") > checked + 3, "nobody looked at the session")
+        self.deaf(pair, "server", 1)
         pair.ping()
         shown = self.ask(f"session show {name}")["sessions"][0]  # a trace may be lost
         self.assertEqual([hop["address"] for hop in shown["chain"]], [self.lab.address(node) for node in ("fw1", "fw2", "server")])

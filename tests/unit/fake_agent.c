@@ -180,6 +180,9 @@ static int dp_inject(struct dysco_datapath *dp, const struct dysco_action *actio
 	fake->sent_bytes = bytes < sizeof(fake->sent) ? bytes : sizeof(fake->sent);
 	memcpy(fake->sent, packet, fake->sent_bytes);
 	fake->sent_kind = action->kind;
+	if (fake->on_sent) {
+		fake->on_sent(fake);
+	}
 	return 0;
 }
 

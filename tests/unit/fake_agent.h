@@ -24,7 +24,7 @@ struct fake_agent {
 	struct dysco_leg_cold cold[FAKE_LEGS];
 	struct dysco_leg_names names[FAKE_LEGS];
 	struct dysco_lasting lasting;
-	struct dysco_attempt attempts[1]; /* record 0 is never used: there is room for none */
+	struct dysco_attempt attempts[4]; /* not used unless table->n_attempts is more than 1 */
 	struct fake_key keys[FAKE_KEYS];
 	/* what the datapath was told */
 	uint32_t attached, detached, injected, n_rules;
@@ -42,6 +42,7 @@ struct fake_agent {
 	uint8_t sent[4096];
 	uint32_t sent_bytes;
 	uint8_t sent_kind;
+	void (*on_sent)(struct fake_agent *fake); /* sees each one, may be NULL */
 	/* what the agent told its surroundings */
 	bool listening;
 	uint32_t events, stored;

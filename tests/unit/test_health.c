@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Health of boxes and paths (agent/health.h): an agent whose sessions begin here, and a
+ * world that answers its questions as the agents of a chain would.
+ *
+ *    web (this agent) ---- fw ---- ids1 ---- server
+ *    10.0.0.1           10.0.0.2  10.0.0.3   10.9.0.1
+ */
+#include "agent/health.h"
+#include "tests/unit/asking.h"
+
+enum { FW = 0, IDS, END, HOSTS };
+enum { LEFT_IN = 0, LEFT_OUT, RIGHT_IN, RIGHT_OUT };
+
+#define MS	   1000000ull
+#define PACKETS	   64
+#define SESSION_IP "10.0.0.1:4000"
+
+/* A host of the chain. */
+struct host {
+	const char *name;
+	struct dysco_addr addr;
+	bool answers; /* its agent */
+	bool passes;  /* what goes in comes out */
+	bool known;   /* its agent knows the session */
+	uint64_t packets[4];
+};
+
+static struct {
+	struct host host[HOSTS];
+	uint64_t now_ns;
+	uint32_t slot; /* of the session */
+	unsigned int nudges, resets, looks_asked, questions;
+	struct {
+		uint8_t data[2048];
+		uint32_t bytes;
+	} packet[PACKETS];
+	unsigned int sent, taken;
+} world;
+
+static void note_packet(struct fake_agent *f)
+{
+	assert_true(world.sent < PACKETS);
+	memcpy(world.packet[world.sent].data, f->sent, f->sent_bytes);
+	world.packet[world.sent++].bytes = f->sent_bytes;
+}
+
+static struct dysco_leg *leg(void)
+{
+	return &fake->legs[world.slot];
+}
+
+static void expect_count(enum dysco_counter counter, uint64_t wanted)
+{
+	assert_int_equal(fake->agent.core.stats.counters[counter], wanted);
+}
+
+/* ---- the chain ---- */
+
+static void go_right(void)
+{
+	for (int i = 0; i < HOSTS; i++) {
+		world.host[i].packets[LEFT_IN]++;
+		if (!world.host[i].passes) {
+			return;
+		}
+		world.host[i].packets[RIGHT_OUT] += i != END;
+	}
+}
+
+static void go_left(void)
+{
+	world.host[END].packets[LEFT_OUT]++;
+	for (int i = END - 1; i >= 0; i--) {
+		world.host[i].packets[RIGHT_IN]++;
+		if (!world.host[i].passes) {
+			return;
+		}
+		world.host[i].packets[LEFT_OUT]++;
+	}
+	leg()->run[DYSCO_IN].packets++;
+}
+
+static struct host *host_at(const struct dysco_addr *addr)
+{
+	for (int i = 0; i < HOSTS; i++) {
+		if (dysco_addr_equal(&world.host[i].addr, addr)) {
+			return &world.host[i];
+		}
+	}
+	return NULL;
+}
+
+static void fill_report(struct dysco_msg_probe_reply *reply, const struct host *h)
+{
+	int i = (int)(h - world.host);
+
+	reply->known = true;
+	reply->report.left.present = 1;
+	reply->report.left.host = dysco_tuple_reverse(&leg()->host_tuple);
+	reply->report.left.wire.src = h->addr;
+	reply->report.left.wire.dst = i == 0 ? leg()->wire_tuple.src : world.host[i - 1].addr;
+	reply->report.left.packets_in = h->packets[LEFT_IN];
+	reply->report.left.packets_out = h->packets[LEFT_OUT];
+	if (i != END) {
+		reply->report.right.present = 1;
+		reply->report.right.wire.src = h->addr;
+		reply->report.right.wire.dst = world.host[i + 1].addr;
+		reply->report.right.packets_in = h->packets[RIGHT_IN];
+		reply->report.right.packets_out = h->packets[RIGHT_OUT];
+	}
+	reply->numbers.seq = fake->cold[world.slot].isn;
+	reply->numbers.base = fake->cold[world.slot].isn;
+}
+
+/* A segment to this agent that answers p. */
+static void send_back(const struct dysco_packet *p, uint8_t flags, const uint8_t *payload, size_t n)
+{
+	struct dysco_tuple back = dysco_tuple_reverse(&p->tuple);
+	bool syn = p->flags & DYSCO_TCP_SYN;
+	uint8_t packet[2048];
+	size_t bytes = dysco_edit_make_segment(
+	    packet, sizeof(packet), &back, syn ? 9000 : p->ack,
+	    p->seq + p->payload_bytes + (syn || (p->flags & DYSCO_TCP_FIN) ? 1 : 0),
+	    (uint8_t)(flags | (syn ? DYSCO_TCP_SYN : 0)), 1000, DYSCO_EXID_MARK, payload, n);
+
+	assert_true(bytes > 0);
+	fake_agent_punt(fake, fake->agent.config->attachments[0].id, DYSCO_IN, packet,
+			(uint32_t)bytes);
+}
+
+static void answer(const struct dysco_packet *p, const struct dysco_msg_trace *probe,
+		   struct host *h)
+{
+	static const struct dysco_session_id no_id;
+	struct dysco_header hdr = {.type = DYSCO_MSG_PROBE_REPLY};
+	struct dysco_msg_probe_reply reply = {.trace = *probe};
+	uint8_t message[DYSCO_MESSAGE_MAX];
+
+	if (h->known && memcmp(&probe->id, &no_id, sizeof(no_id)) != 0) {
+		fill_report(&reply, h);
+	}
+	send_back(p, DYSCO_TCP_ACK, message,
+		  dysco_message_write_probe_reply(message, &hdr, &reply, NULL));
+	if ((probe->flags & DYSCO_PROBE_NUDGE) && h->known) {
+		go_left();
+	}
+}
+
+/* What the network does with one packet. */
+static void carry(const uint8_t *data, uint32_t bytes)
+{
+	struct dysco_packet p;
+	struct dysco_header hdr;
+	struct dysco_msg_trace probe;
+	struct host *h;
+
+	assert_int_equal(dysco_packet_parse(&p, data, data + bytes, bytes), DYSCO_PARSE_TCP);
+	h = host_at(&p.tuple.dst);
+	if (dysco_tuple_equal(&p.tuple, &leg()->wire_tuple)) {
+		world.resets += (p.flags & DYSCO_TCP_RST) != 0;
+		world.nudges += !(p.flags & DYSCO_TCP_RST);
+		go_right();
+	} else if (p.payload_bytes == 0) {
+		if ((p.flags & DYSCO_TCP_FIN) && h && h->answers) {
+			send_back(&p, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
+		}
+	} else if (dysco_message_open(&hdr, data + p.payload, p.payload_bytes, NULL, 0) ==
+		       DYSCO_DECODE_OK &&
+		   hdr.type == DYSCO_MSG_PROBE) {
+		dysco_message_read_trace(&probe, data + p.payload);
+		world.questions++;
+		world.looks_asked += (probe.flags & DYSCO_PROBE_LOOK) != 0;
+		if (h && h->answers) {
+			answer(&p, &probe, h);
+		}
+	}
+}
+
+static void carry_all(void)
+{
+	while (world.taken < world.sent) {
+		unsigned int i = world.taken++;
+
+		carry(world.packet[i].data, world.packet[i].bytes);
+	}
+	world.taken = world.sent = 0;
+}
+
+static void pass(unsigned int ms)
+{
+	for (unsigned int i = 0; i < ms; i += 100) {
+		world.now_ns += 100 * MS;
+		dysco_agent_tick(&fake->agent, world.now_ns);
+		carry_all();
+	}
+}
+
+/* ---- a session ---- */
+
+static void add_host(int i, const char *name, const char *addr)
+{
+	struct host *h = &world.host[i];
+
+	*h = (struct host){.name = name, .answers = true, .passes = true, .known = true};
+	assert_true(dysco_parse_addr(addr, &h->addr));
+}
+
+/* Both ways everything is acknowledged. */
+static void establish(void)
+{
+	struct dysco_leg_run *out = &leg()->run[DYSCO_OUT], *in = &leg()->run[DYSCO_IN];
+
+	out->seen |= DYSCO_SEEN_ANY | DYSCO_SEEN_ACK | DYSCO_SEEN_CONFIRM;
+	in->seen |= DYSCO_SEEN_ANY | DYSCO_SEEN_ACK | DYSCO_SEEN_SYNACK | DYSCO_SEEN_CONFIRM;
+	out->seq_end = in->ack = 5000;
+	in->seq_end = out->ack = 7000;
+}
+
+static void session_by(const char *policy)
+{
+	memset(&world, 0, sizeof(world));
+	add_host(FW, "fw", "10.0.0.2");
+	add_host(IDS, "ids1", "10.0.0.3");
+	add_host(END, "server", "10.9.0.1");
+	world.now_ns = dysco_now_ns();
+	world.slot = 1;
+	expect_done(policy);
+	send_syn(SESSION_IP, "10.9.0.1:80");
+	assert_int_equal(leg()->role, DYSCO_ROLE_FIRST);
+	establish();
+	fake->on_sent = note_packet;
+}
+
+#define FILTER "filter tcp dst port 80"
+
+static void ordinary_session(void)
+{
+	session_by("policy replace http via fw,ids1 " FILTER);
+}
+
+static void has_unanswered_data(void)
+{
+	leg()->run[DYSCO_OUT].seq_end = leg()->run[DYSCO_IN].ack + 100;
+}
+
+static void state_of(int i, const char *wanted)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "boxes/%d/state", i);
+	expect("box list", path, wanted);
+}
+
+/* ---- the tests ---- */
+
+static void an_idle_session_is_left_alone(void **state)
+{
+	(void)state;
+	ordinary_session();
+	pass(20000);
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 0);
+	assert_int_equal(world.nudges, 0);
+	state_of(FW, "\"up\"");
+	state_of(IDS, "\"up\"");
+}
+
+static void what_is_acknowledged_in_time_is_not_looked_at(void **state)
+{
+	(void)state;
+	ordinary_session();
+	for (int i = 0; i < 100; i++) {
+		has_unanswered_data();
+		pass(300);
+		leg()->run[DYSCO_IN].ack += 100;
+	}
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 0);
+}
+
+/* A dead endpoint: its host's agent says that the segments arrive. */
+static void a_whole_path_is_looked_at_rarer_and_rarer(void **state)
+{
+	(void)state;
+	ordinary_session();
+	has_unanswered_data();
+	pass(2000);
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 1);
+	pass(60000);
+	assert_in_range(fake->agent.core.stats.counters[DYSCO_COUNTER_PATHS_CHECKED], 3, 8);
+	expect_count(DYSCO_COUNTER_UNLOCATED, 0);
+	expect_count(DYSCO_COUNTER_BOXES_DOWN, 0);
+	assert_int_equal(world.resets, 0);
+}
+
+static void the_other_end_can_ask_for_a_look(void **state)
+{
+	struct dysco_msg_trace probe = {.nonce = 5, .flags = DYSCO_PROBE_LOOK};
+	struct dysco_header hdr = {.type = DYSCO_MSG_PROBE};
+	uint8_t message[DYSCO_MESSAGE_MAX], packet[600];
+	struct dysco_tuple tuple;
+	size_t n;
+
+	(void)state;
+	ordinary_session();
+	pass(1000);
+	probe.id = fake->cold[world.slot].id;
+	n = dysco_message_write_probe(message, &hdr, &probe, NULL);
+	assert_true(dysco_parse_tuple("10.9.0.1:61000", "10.0.0.1:61000", &tuple));
+	n = dysco_edit_make_segment(packet, sizeof(packet), &tuple, 1, 0, DYSCO_TCP_SYN, 1000,
+				    DYSCO_EXID_MARK, message, n);
+	fake_agent_punt(fake, fake->agent.config->attachments[0].id, DYSCO_IN, packet, (uint32_t)n);
+	world.taken = world.sent = 0; /* its answer */
+	pass(1000);
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 1);
+	pass(5000);
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 1);
+}
+
+static void the_right_end_asks_the_left_one(void **state)
+{
+	struct dysco_address_list *list;
+
+	(void)state;
+	ordinary_session();
+	list = &fake->cold[world.slot].list;
+	leg()->role = DYSCO_ROLE_LAST; /* as if it had come in here */
+	list->next = (uint8_t)(list->count - 1);
+	fake->cold[world.slot].session = dysco_tuple_reverse(&fake->cold[world.slot].session);
+	has_unanswered_data();
+	pass(1900);
+	assert_int_equal(world.looks_asked, 1);
+	pass(60000);
+	assert_in_range(world.looks_asked, 3, 8);
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 0);
+	leg()->role = DYSCO_ROLE_FIRST;
+}
+
+static void an_agent_that_is_soon_back_is_not_missed(void **state)
+{
+	(void)state;
+	ordinary_session();
+	pass(3000);
+	world.host[FW].answers = false;
+	pass(1400);
+	state_of(FW, "\"suspect\"");
+	world.host[FW].answers = true;
+	pass(2000);
+	state_of(FW, "\"up\"");
+	expect_count(DYSCO_COUNTER_BOXES_DOWN, 0);
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 0);
+}
+
+/* Its agent is dead, its kernel goes on: one look, also at an idle session, and that is all. */
+static void a_box_without_agent_keeps_its_sessions(void **state)
+{
+	(void)state;
+	ordinary_session();
+	pass(3000);
+	world.host[FW].answers = false;
+	pass(60000);
+	state_of(FW, "\"down\"");
+	expect("box list", "boxes/0/cause", "\"no_answer\"");
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 1);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+	assert_int_equal(world.resets, 0);
+	world.host[FW].answers = true;
+	pass(5000);
+	state_of(FW, "\"up\"");
+}
+
+/* Questions do not reach it, sessions do: it is not watched, and not to blame for others. */
+static void what_was_never_reached_is_not_down(void **state)
+{
+	(void)state;
+	ordinary_session();
+	world.host[FW].answers = false;
+	pass(20000);
+	state_of(FW, "null");
+	expect_count(DYSCO_COUNTER_PATHS_CHECKED, 1);
+	has_unanswered_data();
+	world.host[END].passes = false;
+	world.host[IDS].passes = false;
+	pass(10000);
+	state_of(FW, "null");
+	state_of(IDS, "\"down\"");
+	expect("box list", "boxes/1/cause", "\"no_forward\"");
+}
+
+static void a_session_waits_for_its_box(void **state)
+{
+	(void)state;
+	ordinary_session();
+	pass(3000);
+	has_unanswered_data();
+	world.host[FW].answers = world.host[FW].passes = false;
+	pass(20000);
+	state_of(FW, "\"down\"");
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+	world.host[FW].answers = world.host[FW].passes = true;
+	pass(10000);
+	state_of(FW, "\"up\"");
+	leg()->run[DYSCO_IN].ack = leg()->run[DYSCO_OUT].seq_end;
+	pass(60000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+	assert_int_equal(leg()->mode, DYSCO_MODE_FAST);
+}
+
+static void patience_has_an_end(void **state)
+{
+	(void)state;
+	ordinary_session();
+	pass(3000);
+	has_unanswered_data();
+	world.host[FW].answers = world.host[FW].passes = false;
+	pass(30000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+	pass(10000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 1);
+	assert_int_not_equal(leg()->mode, DYSCO_MODE_FAST);
+}
+
+static void on_failure_close_has_none(void **state)
+{
+	(void)state;
+	session_by("policy replace http via fw,ids1 on-failure close " FILTER);
+	pass(3000);
+	has_unanswered_data();
+	world.host[IDS].passes = false;
+	pass(5000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 1);
+	expect("box list", "boxes/1/cause", "\"no_forward\"");
+	state_of(FW, "\"up\"");
+}
+
+static void on_failure_none_does_nothing(void **state)
+{
+	(void)state;
+	session_by("policy replace http via fw,ids1 on-failure none " FILTER);
+	pass(3000);
+	has_unanswered_data();
+	world.host[IDS].passes = false;
+	pass(60000);
+	state_of(IDS, "\"down\"");
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+	expect_count(DYSCO_COUNTER_RECOVERY_FAILED, 0);
+}
+
+/* Nobody answers: this host may be the one that is cut off. */
+static void nothing_is_done_without_the_other_end(void **state)
+{
+	(void)state;
+	session_by("policy replace http via fw,ids1 on-failure close " FILTER);
+	pass(3000);
+	has_unanswered_data();
+	for (int i = 0; i < HOSTS; i++) {
+		world.host[i].answers = world.host[i].passes = false;
+	}
+	pass(20000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+	assert_int_not_equal(fake->agent.core.stats.counters[DYSCO_COUNTER_UNLOCATED], 0);
+}
+
+/* The path that the first recovery is about; its LOCK stays unanswered. */
+static const struct dysco_address_list *new_path(void)
+{
+	fake->agent.core.table->n_attempts = 4;
+	pass(3000);
+	has_unanswered_data();
+	world.host[FW].passes = false;
+	pass(4500);
+	assert_int_equal(fake->agent.health->mend[0].state, DYSCO_MEND_RECOVERS);
+	return &fake->agent.health->mend[0].path;
+}
+
+static void bypass_leaves_the_box_out(void **state)
+{
+	const struct dysco_address_list *path;
+
+	(void)state;
+	session_by("policy replace http via fw,ids1 on-failure bypass " FILTER);
+	path = new_path();
+	assert_int_equal(path->count, 2);
+	assert_true(dysco_addr_equal(&path->hops[0].addr, &world.host[IDS].addr));
+	assert_true(dysco_addr_equal(&path->hops[1].addr, &world.host[END].addr));
+}
+
+static void replace_takes_another_box_that_is_up(void **state)
+{
+	const struct dysco_address_list *path;
+	struct dysco_addr other;
+
+	(void)state;
+	expect_done("box add fw2 10.0.0.4");
+	expect_done("box add fw3 10.0.0.5");
+	expect_done("type add fws fw fw2 fw3 select consistent-hash");
+	fake->agent.core.round_robin[0] = 0;
+	session_by("policy replace http via fws,ids1 " FILTER);
+	if (!host_at(&leg()->wire_tuple.dst)) { /* which instance it is is the hash's choice */
+		world.host[FW].addr = leg()->wire_tuple.dst;
+	}
+	path = new_path();
+	assert_int_equal(path->count, 3);
+	other = path->hops[0].addr;
+	assert_false(dysco_addr_equal(&other, &world.host[FW].addr));
+	assert_true(dysco_box_by_address(&fake->agent.config->setup, &other) >= 0);
+}
+
+static void a_mandatory_box_is_never_left_out(void **state)
+{
+	(void)state;
+	session_by("policy replace http via fw,ids1 mandatory fw on-failure bypass " FILTER);
+	fake->agent.core.table->n_attempts = 4;
+	pass(3000);
+	has_unanswered_data();
+	world.host[FW].passes = false;
+	pass(10000);
+	assert_int_equal(fake->agent.health->mend[0].state, DYSCO_MEND_NONE);
+	pass(30000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 1);
+}
+
+/* A box that has other numbers, or another neighbour than ours: nobody may cut it out. */
+static void a_chain_that_is_not_as_known_is_not_recovered(void **state)
+{
+	(void)state;
+	session_by("policy replace http via fw,ids1 on-failure bypass " FILTER);
+	fake->agent.core.table->n_attempts = 4;
+	pass(3000);
+	assert_true(dysco_parse_addr("10.0.0.77", &world.host[IDS].addr));
+	world.host[FW].passes = false;
+	has_unanswered_data();
+	pass(10000);
+	assert_int_equal(fake->agent.health->mend[0].state, DYSCO_MEND_NONE);
+}
+
+static uint32_t legs_used(void)
+{
+	return fake->agent.core.live_legs;
+}
+
+/* One channel a box while sessions go there; none afterwards. */
+static void channels_are_gone_with_their_sessions(void **state)
+{
+	(void)state;
+	ordinary_session();
+	pass(5000);
+	assert_int_equal(legs_used(), 3);
+	leg()->run[DYSCO_IN].seen |= DYSCO_SEEN_RST;
+	pass(2500);
+	assert_int_equal(legs_used(), 1);
+}
+
+static void an_unanswered_channel_leaves_nothing(void **state)
+{
+	(void)state;
+	ordinary_session();
+	world.host[IDS].answers = false;
+	pass(900);
+	assert_int_equal(legs_used(), 3);
+	expect_done("health off");
+	pass(200);
+	assert_int_equal(legs_used(), 1);
+}
+
+static void off_means_off(void **state)
+{
+	(void)state;
+	expect_done("health off");
+	ordinary_session();
+	has_unanswered_data();
+	pass(20000);
+	assert_int_equal(world.questions, 0);
+	state_of(FW, "null");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(an_idle_session_is_left_alone),
+	    TEST(what_is_acknowledged_in_time_is_not_looked_at),
+	    TEST(a_whole_path_is_looked_at_rarer_and_rarer),
+	    TEST(the_other_end_can_ask_for_a_look),
+	    TEST(the_right_end_asks_the_left_one),
+	    TEST(an_agent_that_is_soon_back_is_not_missed),
+	    TEST(a_box_without_agent_keeps_its_sessions),
+	    TEST(what_was_never_reached_is_not_down),
+	    TEST(a_session_waits_for_its_box),
+	    TEST(patience_has_an_end),
+	    TEST(on_failure_close_has_none),
+	    TEST(on_failure_none_does_nothing),
+	    TEST(nothing_is_done_without_the_other_end),
+	    TEST(bypass_leaves_the_box_out),
+	    TEST(replace_takes_another_box_that_is_up),
+	    TEST(a_mandatory_box_is_never_left_out),
+	    TEST(a_chain_that_is_not_as_known_is_not_recovered),
+	    TEST(channels_are_gone_with_their_sessions),
+	    TEST(an_unanswered_channel_leaves_nothing),
+	    TEST(off_means_off),
+	};
+
+	dysco_log_set_level(DYSCO_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
