@@ -65,7 +65,7 @@ static struct dysco_channel *find_channel(struct dysco_health *health, uint16_t 
 
 		if (c->slot == DYSCO_NO_SLOT) {
 			room = room ? room : c;
-		} else if (c->host == host && dysco_addr_equal(&c->to, to)) {
+		} else if (!c->closed && c->host == host && dysco_addr_equal(&c->to, to)) {
 			return c;
 		}
 	}
@@ -75,13 +75,20 @@ static struct dysco_channel *find_channel(struct dysco_health *health, uint16_t 
 	return room;
 }
 
+/* Its leg is there for as long as the other side has not answered. */
 static void close_channel(struct dysco_agent *agent, uint64_t now_ns, struct dysco_channel *c)
 {
-	if (c->slot != DYSCO_NO_SLOT && is_channel_leg(agent, c)) {
+	if (is_channel_leg(agent, c)) {
 		dysco_core_channel_close(&agent->core, now_ns, c->slot, &agent->actions);
 		dysco_agent_perform(agent, NULL);
 	}
-	c->slot = DYSCO_NO_SLOT;
+	if (is_channel_leg(agent, c) && c->closed++ >= setup_of(agent)->failures) {
+		dysco_core_channel_forget(&agent->core, c->slot);
+	}
+	c->used_ns = now_ns;
+	if (!is_channel_leg(agent, c)) {
+		c->slot = DYSCO_NO_SLOT;
+	}
 }
 
 static bool open_channel(struct dysco_agent *agent, uint64_t now_ns, struct dysco_channel *c,
@@ -89,8 +96,12 @@ static bool open_channel(struct dysco_agent *agent, uint64_t now_ns, struct dysc
 {
 	uint32_t slot = dysco_core_channel_open(&agent->core, now_ns, beside, &c->to);
 
-	close_channel(agent, now_ns, c); /* now: the new one may have been made beside it */
-	c->slot = slot;
+	if (c->slot != DYSCO_NO_SLOT && is_channel_leg(agent, c)) {
+		dysco_core_channel_close(&agent->core, now_ns, c->slot, &agent->actions);
+		dysco_agent_perform(agent, NULL);
+		dysco_core_channel_forget(&agent->core, c->slot);
+	}
+	c->slot = slot; /* it may have been made beside the other one */
 	c->missed = 0;
 	return c->slot != DYSCO_NO_SLOT;
 }
@@ -143,20 +154,20 @@ static bool is_needed(const struct dysco_agent *agent, const struct dysco_channe
 {
 	int i = dysco_box_by_address(&agent->config->setup, &c->to);
 
-	return !setup_of(agent)->off && i >= 0 && agent->health->box[i].host == c->host &&
-	       is_asked(agent, (uint16_t)i);
+	return !setup_of(agent)->off && !c->closed && i >= 0 &&
+	       agent->health->box[i].host == c->host && is_asked(agent, (uint16_t)i);
 }
 
 static void close_idle_channels(struct dysco_agent *agent, uint64_t now_ns)
 {
-	uint64_t idle_ns =
-	    setup_of(agent)->off ? 0 : ROUNDS_APART * setup_of(agent)->timeout_ms * DYSCO_NS_PER_MS;
+	uint64_t timeout_ns = setup_of(agent)->timeout_ms * DYSCO_NS_PER_MS;
 
 	for (int i = 0; i < DYSCO_CHANNELS_MAX; i++) {
 		struct dysco_channel *c = &agent->health->channel[i];
+		uint64_t idle_ns = c->closed ? timeout_ns : ROUNDS_APART * timeout_ns;
 
-		if (c->slot != DYSCO_NO_SLOT && now_ns - c->used_ns >= idle_ns &&
-		    !is_needed(agent, c)) {
+		if (c->slot != DYSCO_NO_SLOT && !is_needed(agent, c) &&
+		    (now_ns - c->used_ns >= idle_ns || setup_of(agent)->off)) {
 			close_channel(agent, now_ns, c);
 		}
 	}
@@ -312,11 +323,11 @@ static void ask_box(struct dysco_agent *agent, uint64_t now_ns, uint16_t i)
 	struct dysco_box_health *b = &agent->health->box[i];
 	struct dysco_question q = {.to = &b->addr, .beside = beside_box(agent, b)};
 
-	b->next_ns = now_ns + setup_of(agent)->interval_ms * DYSCO_NS_PER_MS;
 	if (q.beside == DYSCO_NO_SLOT) {
 		b->beside = DYSCO_NO_SLOT;
 		return;
 	}
+	b->next_ns = now_ns + setup_of(agent)->interval_ms * DYSCO_NS_PER_MS;
 	q.nonce = dysco_health_nonce(agent->health);
 	if (dysco_health_ask(agent, now_ns, &q)) {
 		b->nonce = q.nonce;

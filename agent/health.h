@@ -50,6 +50,7 @@ struct dysco_channel {
 	uint32_t slot; /* DYSCO_NO_SLOT: place not used */
 	uint16_t host;
 	uint8_t missed;
+	uint8_t closed; /* FINs sent; its leg is there until one is answered */
 	struct dysco_addr to;
 	uint64_t used_ns;
 };

@@ -126,6 +126,18 @@ static bool can_take(const struct dysco_plan *plan, const struct dysco_address_l
 	       !plan->agent->config->setup.boxes[box].draining;
 }
 
+static int first_of(const struct dysco_plan *plan, const struct dysco_type *type,
+		    const struct dysco_address_list *list, bool ip4, bool down)
+{
+	for (uint16_t i = 0; i < type->count; i++) {
+		if (plan->agent->core.box_down[type->boxes[i]] == down &&
+		    can_take(plan, list, type->boxes[i], ip4)) {
+			return type->boxes[i];
+		}
+	}
+	return -1;
+}
+
 /* The instance of a type that the session has not yet; -1: none. */
 int dysco_plan_choose(struct dysco_plan *plan, uint16_t type, const struct dysco_leg_cold *cold)
 {
@@ -133,22 +145,19 @@ int dysco_plan_choose(struct dysco_plan *plan, uint16_t type, const struct dysco
 	const struct dysco_type *t = &core->setup->types[type];
 	bool ip4 = dysco_addr_is_ip4(&cold->session.dst);
 	uint32_t turn = core->round_robin[type] + plan->turns[type] + plan->taken[type];
+	int box;
 
 	for (uint32_t i = 0; i < t->count; i++) {
-		int box = dysco_core_choose(core, type, &cold->session, turn + i);
+		box = dysco_core_choose(core, type, &cold->session, turn + i);
 
 		if (box >= 0 && can_take(plan, &cold->list, box, ip4)) {
 			plan->taken[type] = (uint8_t)(plan->taken[type] + i + 1);
 			return box;
 		}
 	}
-	/* what the rule would take is there already */
-	for (uint16_t i = 0; i < t->count; i++) {
-		if (can_take(plan, &cold->list, t->boxes[i], ip4)) {
-			return t->boxes[i];
-		}
-	}
-	return -1;
+	/* what the rule would take is there already: another one, if need be one that is down */
+	box = first_of(plan, t, &cold->list, ip4, false);
+	return box >= 0 ? box : first_of(plan, t, &cold->list, ip4, true);
 }
 
 enum dysco_plan_result dysco_plan_add_hop(struct dysco_plan *plan, const struct dysco_addr *addr,

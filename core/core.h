@@ -256,9 +256,13 @@ bool dysco_core_freeze(struct dysco_core *core, uint32_t slot, const struct dysc
  */
 uint32_t dysco_core_channel_open(struct dysco_core *core, uint64_t now_ns, uint32_t beside,
 				 const struct dysco_addr *to);
-/* Its slot must not be used any more. */
+/*
+ * Sends FIN, once more if called again; the leg is free when that is answered, and at once
+ * when nothing ever was.
+ */
 void dysco_core_channel_close(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 			      struct dysco_actions *out);
+void dysco_core_channel_forget(struct dysco_core *core, uint32_t slot);
 bool dysco_core_is_channel(const struct dysco_core *core, uint32_t slot);
 /* Has the other side ever answered on it? */
 bool dysco_core_channel_answered(const struct dysco_core *core, uint32_t slot);

@@ -81,10 +81,17 @@ void dysco_core_channel_close(struct dysco_core *core, uint64_t now_ns, uint32_t
 {
 	out->count = 0;
 	out->used = 0;
-	if (dysco_core_is_channel(core, slot) && !dysco_core_channel_answered(core, slot)) {
-		dysco_leg_free(core, slot); /* there is nobody to take leave of */
-	} else if (dysco_channel_is_open(core, slot)) {
+	if (!dysco_core_channel_answered(core, slot)) {
+		dysco_core_channel_forget(core, slot); /* there is nobody to take leave of */
+	} else {
 		dysco_ctl_finish(core, now_ns, slot, out);
+	}
+}
+
+void dysco_core_channel_forget(struct dysco_core *core, uint32_t slot)
+{
+	if (dysco_core_is_channel(core, slot)) {
+		dysco_leg_free(core, slot);
 	}
 }
 

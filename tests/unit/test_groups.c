@@ -187,6 +187,32 @@ static void clauses_of_policies(void **state)
 
 /* ---- plans ---- */
 
+/* The rule of the type always says the box that is there already. */
+static void a_box_that_is_down_is_the_last_choice(void **state)
+{
+	int had, first, second;
+
+	(void)state;
+	expect_text("type add hashed fw fw2 fw3 select consistent-hash", "error", "nothing");
+	expect_text("policy replace http via hashed filter tcp dst port 80", "error", "nothing");
+	session("10.0.0.1:4000", "10.9.0.1:80");
+	had = dysco_box_by_address(&fake->agent.config->setup, &fake->legs[1].wire_tuple.dst);
+	assert_in_range(had, 0, 2);
+	first = had == 0;
+	second = had == 2 ? 1 : 2;
+	for (int down = 0; down < 2; down++) {
+		const struct dysco_setup *setup = &fake->agent.config->setup;
+		char line[120], wanted[100], addr[DYSCO_ENDPOINT_TEXT];
+
+		fake->agent.core.box_down[first] = down;
+		dysco_format_addr(addr, &setup->boxes[down ? second : first].ip4);
+		snprintf(wanted, sizeof(wanted), "\"%s\"", addr);
+		snprintf(line, sizeof(line), "session replace --policy http %.63s hashed --dry-run",
+			 setup->boxes[had].name);
+		expect_text(line, "sessions/0/to/0", wanted);
+	}
+}
+
 static void dry_runs_tell_every_session(void **state)
 {
 	(void)state;
@@ -395,6 +421,7 @@ int main(void)
 	    TEST(statements_are_parsed),
 	    TEST(every_option_has_its_effect),
 	    TEST(clauses_of_policies),
+	    TEST(a_box_that_is_down_is_the_last_choice),
 	    TEST(dry_runs_tell_every_session),
 	    TEST(mandatory_boxes_stay),
 	    TEST(a_draining_box_gets_no_sessions),

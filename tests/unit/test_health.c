@@ -30,7 +30,7 @@ static struct {
 	struct host host[HOSTS];
 	uint64_t now_ns;
 	uint32_t slot; /* of the session */
-	unsigned int nudges, resets, looks_asked, questions;
+	unsigned int nudges, resets, looks_asked, questions, lost_fins;
 	struct {
 		uint8_t data[2048];
 		uint32_t bytes;
@@ -162,7 +162,9 @@ static void carry(const uint8_t *data, uint32_t bytes)
 		world.nudges += !(p.flags & DYSCO_TCP_RST);
 		go_right();
 	} else if (p.payload_bytes == 0) {
-		if ((p.flags & DYSCO_TCP_FIN) && h && h->answers) {
+		if ((p.flags & DYSCO_TCP_FIN) && world.lost_fins > 0) {
+			world.lost_fins--;
+		} else if ((p.flags & DYSCO_TCP_FIN) && h && h->answers) {
 			send_back(&p, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
 		}
 	} else if (dysco_message_open(&hdr, data + p.payload, p.payload_bytes, NULL, 0) ==
@@ -215,6 +217,7 @@ static void establish(void)
 	in->seen |= DYSCO_SEEN_ANY | DYSCO_SEEN_ACK | DYSCO_SEEN_SYNACK | DYSCO_SEEN_CONFIRM;
 	out->seq_end = in->ack = 5000;
 	in->seq_end = out->ack = 7000;
+	leg()->options[DYSCO_OUT].flags = leg()->options[DYSCO_IN].flags = DYSCO_SYN_NOTED;
 }
 
 static void session_by(const char *policy)
@@ -341,7 +344,9 @@ static void an_agent_that_is_soon_back_is_not_missed(void **state)
 	ordinary_session();
 	pass(3000);
 	world.host[FW].answers = false;
-	pass(1400);
+	for (int i = 0; i < 20 && dysco_health_state(&fake->agent, 0) == DYSCO_BOX_UP; i++) {
+		pass(100);
+	}
 	state_of(FW, "\"suspect\"");
 	world.host[FW].answers = true;
 	pass(2000);
@@ -550,6 +555,18 @@ static void channels_are_gone_with_their_sessions(void **state)
 	assert_int_equal(legs_used(), 1);
 }
 
+static void a_lost_fin_is_sent_again(void **state)
+{
+	(void)state;
+	ordinary_session();
+	pass(5000);
+	world.lost_fins = 2; /* one of each channel */
+	leg()->run[DYSCO_IN].seen |= DYSCO_SEEN_RST;
+	pass(3500);
+	assert_int_equal(world.lost_fins, 0);
+	assert_int_equal(legs_used(), 1);
+}
+
 static void an_unanswered_channel_leaves_nothing(void **state)
 {
 	(void)state;
@@ -594,6 +611,7 @@ int main(void)
 	    TEST(a_mandatory_box_is_never_left_out),
 	    TEST(a_chain_that_is_not_as_known_is_not_recovered),
 	    TEST(channels_are_gone_with_their_sessions),
+	    TEST(a_lost_fin_is_sent_again),
 	    TEST(an_unanswered_channel_leaves_nothing),
 	    TEST(off_means_off),
 	};
