@@ -12,7 +12,7 @@ import socket
 import peers
 from aftermath import MESSAGES, SILENT, Surroundings, dropping, message, settled
 from stream import Stream
-from test_reconfig import Changing, Request
+from test_reconfig import MEGABYTE, Changing, Request
 from topology import Node, Refused
 
 PLAIN = Node("plain", 30)
@@ -210,7 +210,7 @@ class Contention(Faulty):
         """Each box sees the stream, or not."""
         stream.moves()
         before = {box: self.seen(box) for box in boxes}
-        stream.moves()
+        stream.moves(4 * MEGABYTE)  # in the largest of packets, too, far more than the 20 that count
         self.assertEqual({box: self.seen(box) > before[box] + 20 for box in boxes}, boxes)
 
     @staticmethod

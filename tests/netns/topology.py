@@ -32,6 +32,9 @@ DYSCO = os.environ.get("DYSCO", os.path.join(BUILD, "cli", "dysco"))
 DYSCOD = os.environ.get("DYSCO_DYSCOD", os.path.join(BUILD, "agent", "dyscod"))
 
 
+ANSWER = 70.0  # seconds: a change may take 60 (docs/socket.md)
+
+
 class Refused(AssertionError):
     """The agent's error answer."""
 
@@ -216,15 +219,15 @@ class Lab:
     def socket_path(self, agent):
         return f"{self.dir}/agents/{agent}/dysco.sock"
 
-    def _connect(self, agent):
+    def _connect(self, agent, timeout=peers.TIMEOUT):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        s.settimeout(peers.TIMEOUT)
+        s.settimeout(timeout)
         s.connect(self.socket_path(agent))
         return s
 
     def ask(self, agent, statement):
         """One statement to an agent; its answer, or Refused."""
-        with self._connect(agent) as s:
+        with self._connect(agent, ANSWER) as s:
             s.sendall(statement.encode() + b"\n")
             answer = json.loads(peers.read_to_end(s))
         if "error" in answer:
