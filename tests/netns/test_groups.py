@@ -189,6 +189,14 @@ class Groups(Grouped):
         self.close(pairs)
 
 
+class GroupsOfPorts(Groups):
+    """The boxes, and both ends, are hosts of one agent."""
+
+    mode = "port"
+    test_draining_box_gets_no_new_sessions = test_dry_run_changes_nothing = test_refusals = None
+    test_pause_and_abort = test_sessions_end_and_files_are_read_again_meanwhile = test_agent_dies = None
+
+
 class Policies(Grouped):
     def test_move(self):
         """The sessions follow their policy, and keep their chain with `keep`."""
