@@ -155,7 +155,7 @@ static bool make_way(struct dysco_core *core, struct dysco_work *w, const struct
 	    !wins_tie(&msg->session)) {
 		return false;
 	}
-	dysco_leg_retire(core, w->now_ns, slot);
+	dysco_leg_retire(core, w->now_ns, slot, w->out);
 	return true;
 }
 
@@ -269,7 +269,7 @@ static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 			refuse_message(core, w, DYSCO_REASON_LATE);
 			return;
 		}
-		dysco_leg_retire(core, w->now_ns, slot);
+		dysco_leg_retire(core, w->now_ns, slot, w->out);
 		dysco_leg_unbind(core, slot, DYSCO_IN); /* the peer uses the ports anew */
 	}
 	new_subsession(core, w, hdr, &msg);
@@ -291,7 +291,7 @@ static void plain_syn(struct dysco_core *core, struct dysco_work *w)
 	if (slot != DYSCO_NO_SLOT && leg->role != DYSCO_ROLE_FIRST &&
 	    (dysco_leg_is_over(leg) || (!(leg->run[DYSCO_IN].seen & DYSCO_SEEN_CONFIRM) &&
 					dysco_cold_at(core, slot)->isn == w->p.seq))) {
-		dysco_leg_retire(core, w->now_ns, slot);
+		dysco_leg_retire(core, w->now_ns, slot, w->out);
 	}
 	if (w->p.payload_bytes > 0) {
 		dysco_count(core, DYSCO_COUNTER_FOREIGN_SYN_DATA);
@@ -333,7 +333,7 @@ void dysco_syn_superseded(struct dysco_core *core, struct dysco_work *w, uint32_
 
 	if ((w->p.flags & DYSCO_TCP_ACK) && w->p.ack - first < 0x40000000u && !data_in_syn &&
 	    !had_chain(core, slot)) {
-		dysco_leg_retire(core, w->now_ns, slot);
+		dysco_leg_retire(core, w->now_ns, slot, w->out);
 		dysco_pass(w, slot);
 	} else {
 		dysco_forward(core, w, slot);

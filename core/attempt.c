@@ -127,6 +127,17 @@ void dysco_attempt_session_over(struct dysco_core *core, uint64_t now_ns, uint32
 	}
 }
 
+void dysco_attempts_over(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			 struct dysco_actions *out)
+{
+	uint32_t partner = dysco_leg_at(core, slot)->partner;
+
+	dysco_attempt_session_over(core, now_ns, slot, out);
+	if (partner != DYSCO_NO_SLOT) {
+		dysco_attempt_session_over(core, now_ns, partner, out);
+	}
+}
+
 /* ---- nonces that are over ---- */
 
 void dysco_nonce_over(struct dysco_core *core, uint64_t nonce, bool completed)

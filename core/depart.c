@@ -213,7 +213,7 @@ static void first_syn_again(struct dysco_core *core, struct dysco_work *w, uint3
 	bool same = cold->isn == w->p.seq;
 
 	if (dysco_leg_is_over(leg) || (!same && dysco_leg_is_embryonic(leg))) {
-		dysco_leg_retire(core, w->now_ns, slot);
+		dysco_leg_retire(core, w->now_ns, slot, w->out);
 		first_syn(core, w);
 		return;
 	}
@@ -252,7 +252,7 @@ static enum dysco_reason follow_box(struct dysco_core *core, struct dysco_work *
 		if (!dysco_leg_is_over(dysco_leg_at(core, other))) {
 			return DYSCO_REASON_PORT_CONFLICT;
 		}
-		dysco_leg_retire(core, w->now_ns, other);
+		dysco_leg_retire(core, w->now_ns, other, w->out);
 	}
 	dysco_leg_unbind(core, slot, DYSCO_OUT);
 	if (last->policy == 0 && dysco_addr_equal(&last->addr, &cold->session.dst)) {
@@ -433,12 +433,12 @@ void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 		first_syn(core, w);
 	} else if (leg->role == DYSCO_ROLE_FIRST) {
 		first_syn_again(core, w, slot);
-	} else if (leg->role == DYSCO_ROLE_RIGHT && leg->mode == DYSCO_MODE_PUNT) {
+	} else if (leg->role == DYSCO_ROLE_RIGHT && dysco_leg_state(leg) == DYSCO_STATE_PENDING) {
 		leave_box(core, w, slot);
 	} else if (leg->role == DYSCO_ROLE_RIGHT) {
 		leave_box_again(core, w, slot);
 	} else if (dysco_leg_is_over(leg)) {
-		dysco_leg_retire(core, w->now_ns, slot); /* reuse in the other direction */
+		dysco_leg_retire(core, w->now_ns, slot, w->out); /* reuse in the other direction */
 		first_syn(core, w);
 	} else if (dysco_leg_is_embryonic(leg)) {
 		/* The loser of a simultaneous open was on its way when the winner took its place.

@@ -67,7 +67,8 @@ void dysco_leg_free(struct dysco_core *core, uint32_t slot);
 /* The session ends here: both legs DEAD, keys kept, so that what still comes is dropped. */
 void dysco_leg_stop(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
 /* The session gives way to another: as above, but the OUT keys are free. */
-void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
+void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		      struct dysco_actions *out);
 /* From the core (mode PUNT) to the fast path. */
 void dysco_leg_set_fast(struct dysco_core *core, uint32_t slot);
 /* Marks the end of a leg once: counts, and gives back the boxes' session counts. */
@@ -217,6 +218,9 @@ void dysco_attempt_leg_gone(struct dysco_core *core, uint32_t slot);
 /* The session of this leg is being reset. */
 void dysco_attempt_session_over(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 				struct dysco_actions *out);
+/* The same of both legs of a pair: an anchor without its leg would wait for ever. */
+void dysco_attempts_over(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			 struct dysco_actions *out);
 bool dysco_attempt_due_at(const struct dysco_core *core, uint64_t now_ns, uint32_t index);
 
 #endif

@@ -147,6 +147,9 @@ void dysco_core_late_provoke(struct dysco_core *core, uint32_t slot, struct dysc
 
 	out->count = 0;
 	out->used = 0;
+	if (dysco_leg_is_over(leg)) {
+		return; /* what it answers would keep the leg from being forgotten */
+	}
 	if (dysco_late_learns(core, slot)) {
 		/* how to reach the host is not known yet: the peer's answer goes there */
 		dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_ACK,

@@ -236,10 +236,12 @@ void dysco_leg_stop(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
 	}
 }
 
-void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot)
+void dysco_leg_retire(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		      struct dysco_actions *out)
 {
 	uint32_t partner = dysco_leg_at(core, slot)->partner;
 
+	dysco_attempts_over(core, now_ns, slot, out);
 	dysco_leg_stop(core, now_ns, slot);
 	dysco_leg_unbind(core, slot, DYSCO_OUT);
 	if (partner != DYSCO_NO_SLOT) {

@@ -141,6 +141,19 @@ bool dysco_core_nudge(struct dysco_core *core, uint32_t slot, struct dysco_actio
 
 /* ---- answering ---- */
 
+/* A leg of the session behind `after` that is not over; attempts that failed may have left others.
+ */
+static uint32_t next_leg(const struct dysco_core *core, uint16_t host,
+			 const struct dysco_session_id *id, uint32_t after)
+{
+	uint32_t slot = dysco_leg_by_id(core, host, id, after);
+
+	while (slot != DYSCO_NO_SLOT && dysco_leg_is_over(dysco_leg_at(core, slot))) {
+		slot = dysco_leg_by_id(core, host, id, slot);
+	}
+	return slot;
+}
+
 /* The leg of the session at this host that faces left, or its only one. */
 static uint32_t find_session(const struct dysco_core *core, uint16_t host,
 			     const struct dysco_session_id *id)
@@ -149,7 +162,8 @@ static uint32_t find_session(const struct dysco_core *core, uint16_t host,
 	uint32_t slot = DYSCO_NO_SLOT;
 
 	if (memcmp(id, &no_id, sizeof(no_id)) != 0) {
-		slot = dysco_leg_of_session(core, host, &msg);
+		slot = next_leg(core, host, id, DYSCO_NO_SLOT);
+		slot = slot != DYSCO_NO_SLOT ? slot : dysco_leg_of_session(core, host, &msg);
 	}
 	if (dysco_leg_at(core, slot)->role == DYSCO_ROLE_RIGHT &&
 	    dysco_leg_at(core, slot)->partner != DYSCO_NO_SLOT) {
@@ -189,6 +203,18 @@ static void close_session(struct dysco_core *core, struct dysco_work *w, uint32_
 	}
 }
 
+/* Each ends a pair of legs, so this does end. */
+static void close_all(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	struct dysco_session_id id = dysco_cold_at(core, slot)->id;
+	uint16_t host = dysco_leg_at(core, slot)->host;
+
+	while (slot != DYSCO_NO_SLOT && !dysco_leg_is_over(dysco_leg_at(core, slot))) {
+		close_session(core, w, slot);
+		slot = next_leg(core, host, &id, DYSCO_NO_SLOT);
+	}
+}
+
 static bool too_many(struct dysco_core *core, uint64_t now_ns)
 {
 	if (now_ns - core->probes_since_ns >= DYSCO_NS_PER_S) {
@@ -215,7 +241,7 @@ static void question_arrived(struct dysco_core *core, struct dysco_work *w, uint
 		return;
 	}
 	if (probe.flags & DYSCO_PROBE_CLOSE) {
-		close_session(core, w, slot);
+		close_all(core, w, slot);
 		return;
 	}
 	if (probe.flags & DYSCO_PROBE_NUDGE) {

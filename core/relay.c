@@ -113,6 +113,9 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 	dysco_two_start(&a->two, cut, acked, in->ack + dysco_window_of(old, DYSCO_IN), in->seq_end,
 			out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
 	a->two.sent_end = out->seq_end; /* a recovery sends again what lies between */
+	if (a->kind == DYSCO_KIND_RECOVERY) {
+		dysco_two_holds(&a->two, in->seq_end);
+	}
 	copy_numbers(old, new, DYSCO_OUT);
 	copy_numbers(old, new, DYSCO_IN);
 	memcpy(new->options, old->options, sizeof(new->options));

@@ -100,6 +100,7 @@ void dysco_leave_box(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	if (leg->mode == DYSCO_MODE_DEAD || leg->mode == DYSCO_MODE_FREE) {
 		return;
 	}
+	dysco_attempts_over(core, now_ns, slot, out);
 	reset_host(core, out, slot);
 	if (partner != DYSCO_NO_SLOT) {
 		reset_host(core, out, partner);
@@ -134,9 +135,7 @@ bool dysco_kill_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	if (pair.over || dysco_leg_at(core, slot)->role == DYSCO_ROLE_CONTROL) {
 		return false;
 	}
-	for (int i = 0; i < 2 && pair.slot[i] != DYSCO_NO_SLOT; i++) {
-		dysco_attempt_session_over(core, now_ns, pair.slot[i], out);
-	}
+	dysco_attempts_over(core, now_ns, slot, out);
 	reset_pair(core, now_ns, &pair, out);
 	dysco_count(core, DYSCO_COUNTER_KILLED);
 	dysco_event(out, DYSCO_EVENT_KILLED, slot, DYSCO_REASON_NONE);
@@ -230,15 +229,21 @@ static void expire_idle(struct dysco_core *core, uint64_t now_ns, const struct p
 }
 
 /* Without a chain there is nothing that it must not go on without. */
-static bool forget_watcher(struct dysco_core *core, const struct pair *pair)
+static bool forget_watcher(struct dysco_core *core, uint64_t now_ns, const struct pair *pair)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, pair->slot[0]);
 	const struct dysco_timeouts *t = &core->setup->timeouts;
 	uint8_t both = leg->run[DYSCO_OUT].seen & leg->run[DYSCO_IN].seen;
-	uint32_t most = (both & DYSCO_SEEN_ACK) ? t->established : t->embryonic;
+	uint32_t most = t->established;
+	uint64_t idle_ns = pair->idle_ns;
 
-	return dysco_core_only_watches(core, pair->slot[0]) &&
-	       pair->idle_ns >= most * DYSCO_NS_PER_S &&
+	if (!(both & DYSCO_SEEN_ACK)) { /* a host that does not know it may answer for ever */
+		most = t->embryonic;
+		idle_ns = now_ns - leg->created_ns;
+	} else if (dysco_leg_state(leg) > DYSCO_STATE_ESTABLISHED && t->half_closed < most) {
+		most = t->half_closed;
+	}
+	return dysco_core_only_watches(core, pair->slot[0]) && idle_ns >= most * DYSCO_NS_PER_S &&
 	       dysco_core_late_forget(core, pair->slot[0]);
 }
 
@@ -293,7 +298,7 @@ static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot
 		    now_ns >= ended + t->linger * DYSCO_NS_PER_S) {
 			let_go(core, now_ns, &pair, out);
 		}
-	} else if (forget_watcher(core, &pair)) {
+	} else if (forget_watcher(core, now_ns, &pair)) {
 		return;
 	} else if (pair_embryonic(core, &pair)) {
 		if (pair.idle_ns >= t->embryonic * DYSCO_NS_PER_S) {
@@ -338,6 +343,25 @@ static bool in_attempt(const struct dysco_core *core, uint32_t slot)
 	return false;
 }
 
+/*
+ * Two anchors in two paths wait until both directions are drained, and no lease ends
+ * that. When the ends have left by another way, or without a word, nothing ever is.
+ */
+static void expire_in_attempt(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			      struct dysco_actions *out)
+{
+	uint32_t index = dysco_cold_at(core, slot)->attempt;
+	struct pair pair = pair_of(core, slot, now_ns);
+
+	if (index == DYSCO_NO_ATTEMPT || !dysco_attempt_is_anchor(core, index) ||
+	    dysco_attempt_at(core, index)->old_slot != slot ||
+	    pair.idle_ns < core->setup->timeouts.established * DYSCO_NS_PER_S) {
+		return;
+	}
+	dysco_attempts_over(core, now_ns, slot, out);
+	expire_idle(core, now_ns, &pair, out);
+}
+
 static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		    struct dysco_actions *out)
 {
@@ -351,7 +375,8 @@ static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		return;
 	}
 	if (in_attempt(core, slot)) {
-		return; /* its attempt's timers decide */
+		expire_in_attempt(core, now_ns, slot, out); /* else its attempt's timers decide */
+		return;
 	}
 	report_changes(core, now_ns, slot, out);
 	if (leg->role != DYSCO_ROLE_RIGHT || leg->partner == DYSCO_NO_SLOT) {

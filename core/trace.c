@@ -81,8 +81,9 @@ bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	const struct dysco_leg_run *sent = &leg->run[DYSCO_OUT];
 
-	if (!dysco_leg_runs(leg) || !((leg->run[DYSCO_IN].seen | sent->seen) & DYSCO_SEEN_SYNACK)) {
-		return false;
+	if (!dysco_leg_runs(leg) || !((leg->run[DYSCO_IN].seen | sent->seen) & DYSCO_SEEN_SYNACK) ||
+	    dysco_core_only_watches(core, slot)) {
+		return false; /* the last: nobody may be there to take it out */
 	}
 	return dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_URG | DYSCO_TCP_ACK,
 				  sent->seq_end - (uint32_t)bytes, acknowledged(core, slot),

@@ -87,10 +87,19 @@ static bool ack_is_old(const struct dysco_two *two, dysco_seq_t ack)
 	return !two->peer_known || (!two->peer_cut_far && !dysco_after(ack, two->peer_cut));
 }
 
+/* Is what the new path has brought less than what our host may acknowledge on it? */
+static bool holds(const struct dysco_two *two)
+{
+	return two->holds && two->peer_known;
+}
+
 /* The path's version of an acknowledgement. */
 static dysco_seq_t ack_on(const struct dysco_two *two, enum dysco_path path, dysco_seq_t ack)
 {
-	return ack_is_old(two, ack) == (path == DYSCO_PATH_OLD) ? ack : two->peer_cut;
+	if (ack_is_old(two, ack) != (path == DYSCO_PATH_OLD)) {
+		return two->peer_cut;
+	}
+	return path == DYSCO_PATH_NEW && holds(two) ? dysco_seq_min(ack, two->new_end) : ack;
 }
 
 bool dysco_two_sent_done(const struct dysco_two *two)
@@ -100,7 +109,8 @@ bool dysco_two_sent_done(const struct dysco_two *two)
 
 bool dysco_two_received_done(const struct dysco_two *two)
 {
-	return two->peer_known && (two->peer_cut_far || !dysco_after(two->peer_cut, two->host_ack));
+	return two->peer_known && !two->holds &&
+	       (two->peer_cut_far || !dysco_after(two->peer_cut, two->host_ack));
 }
 
 bool dysco_two_done(const struct dysco_two *two)
@@ -120,6 +130,19 @@ static void note_far(struct dysco_two *two)
 	}
 }
 
+void dysco_two_holds(struct dysco_two *two, dysco_seq_t end)
+{
+	two->held_end = end;
+	two->holds = true;
+}
+
+/* The new path has brought what ends there. */
+static void note_new(struct dysco_two *two, dysco_seq_t end)
+{
+	two->new_end = dysco_seq_max(two->new_end, end);
+	two->holds = two->holds && dysco_after(two->held_end, two->new_end);
+}
+
 void dysco_two_peer_cut(struct dysco_two *two, dysco_seq_t peer_cut)
 {
 	if (two->peer_known) {
@@ -129,6 +152,8 @@ void dysco_two_peer_cut(struct dysco_two *two, dysco_seq_t peer_cut)
 	two->peer_cut = peer_cut;
 	two->told_ack[DYSCO_PATH_NEW] = peer_cut;
 	two->told_edge[DYSCO_PATH_NEW] = peer_cut;
+	two->new_end = peer_cut;
+	note_new(two, peer_cut);
 	note_far(two);
 }
 
@@ -200,6 +225,7 @@ static void clip_sack(const struct dysco_two *two, enum dysco_path path, struct 
 
 		if (path == DYSCO_PATH_NEW && !two->peer_cut_far) {
 			block.from = dysco_seq_max(block.from, two->peer_cut);
+			block.to = holds(two) ? dysco_seq_min(block.to, two->new_end) : block.to;
 		} else if (path == DYSCO_PATH_OLD && two->peer_known) {
 			block.to =
 			    two->peer_cut_far ? block.from : dysco_seq_min(block.to, two->peer_cut);
@@ -548,6 +574,9 @@ bool dysco_two_merge(struct dysco_two *two, enum dysco_path path, struct dysco_s
 	if (length_of(s) > 0) {
 		two->owes[path] = true;
 		note_delivered(two, s);
+		if (path == DYSCO_PATH_NEW) {
+			note_new(two, end_of(s));
+		}
 	} else if (!merge_empty(two, path, s, said)) {
 		return false;
 	}

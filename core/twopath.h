@@ -62,10 +62,17 @@ struct dysco_two {
 	dysco_seq_t sent_end;	  /* one past the highest number our host has sent */
 	dysco_seq_t told_ack[2];  /* highest ack number sent, by enum dysco_path */
 	dysco_seq_t told_edge[2]; /* highest right edge sent, by enum dysco_path */
-	uint32_t tsval;		  /* highest delivered to our host, when has_ts */
+	/*
+	 * A recovery: one past what our host may hold of the old path, and one past what the
+	 * new one has brought. Until the first is reached, boxes of the new path have not
+	 * seen all that our host may acknowledge.
+	 */
+	dysco_seq_t held_end, new_end;
+	uint32_t tsval; /* highest delivered to our host, when has_ts */
 	bool peer_known;
 	bool owes[2]; /* something came in on the path that has not been answered on it */
 	bool has_ts;
+	bool holds; /* new_end has not reached held_end */
 	bool reset; /* a RST that counts went through */
 	/* Numbers have gone so far past the cut that nobody speaks of what is below any more. */
 	bool cut_far, peer_cut_far;
@@ -93,6 +100,8 @@ void dysco_offsets_in(const struct dysco_offsets *o, struct dysco_segment *s);
  */
 void dysco_two_start(struct dysco_two *two, dysco_seq_t cut, dysco_seq_t acked, dysco_seq_t edge,
 		     dysco_seq_t seq_end, dysco_seq_t host_ack, dysco_seq_t host_edge);
+/* After that, in a recovery: what the old path has brought goes up to `end`. */
+void dysco_two_holds(struct dysco_two *two, dysco_seq_t end);
 /* The peer's cut is known, in our host numbers; the new leg's seq_in changes with it. */
 void dysco_two_peer_cut(struct dysco_two *two, dysco_seq_t peer_cut);
 

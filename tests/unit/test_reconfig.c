@@ -61,6 +61,86 @@ static void the_right_anchor_has_forgotten(void **state)
 	rig_free(w->rig);
 }
 
+static uint32_t attempts_at(const struct world *w, int agent)
+{
+	const struct dysco_table *table = w->rig->agent[agent].core.table;
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i < table->n_attempts; i++) {
+		n += table->attempts[i].role != DYSCO_PART_NONE;
+	}
+	return n;
+}
+
+/* Its ends have left without a word, or by another way: nothing will ever be drained. */
+static void two_paths_of_nobody_expire(void **state)
+{
+	struct world *w = established();
+	uint64_t idle_s = w->rig->agent[CLIENT].core.setup->timeouts.established + 1;
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_DONE;
+	reconfigure(w, path_of(SERVER, -1));
+	assert_int_equal(attempts_at(w, CLIENT), 1);
+	assert_int_equal(attempts_at(w, SERVER), 1);
+	w->rig->now_ns += idle_s * DYSCO_NS_PER_S;
+	for (int i = 0; i < RIG_AGENTS; i++) {
+		struct rig_agent *a = &w->rig->agent[i];
+
+		while (dysco_core_time_passed(&a->core, w->rig->now_ns, 64, &a->out)) {
+		}
+	}
+	assert_int_equal(attempts_at(w, CLIENT), 0);
+	assert_int_equal(attempts_at(w, SERVER), 0);
+	rig_free(w->rig);
+}
+
+/* The client begins anew on the same ports while the box is an anchor in two paths. */
+static void a_syn_does_not_open_an_anchor_again(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *box = &w->rig->agent[BOX];
+	struct dysco_address_list path = path_of(SERVER, -1);
+	uint32_t slot = right_leg(w, BOX);
+	struct dysco_tuple was = dysco_leg_at(&box->core, slot)->wire_tuple;
+	struct rig_packet syn;
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_DONE;
+	dysco_core_reconfigure(&box->core, w->rig->now_ns, slot, DYSCO_KIND_ORDINARY, &path,
+			       &box->out);
+	carry_out(w, BOX, NULL, DYSCO_OUT);
+	run(w);
+	syn = rig_segment(&dysco_leg_at(&box->core, slot)->host_tuple, 900000, 0, DYSCO_TCP_SYN,
+			  NULL, 0);
+	enqueue(w, BOX, DYSCO_OUT, &syn);
+	run(w);
+	assert_true(dysco_tuple_equal(&was, &dysco_leg_at(&box->core, slot)->wire_tuple));
+	rig_free(w->rig);
+}
+
+/* A host that is told to leave the session while it is an anchor of an attempt. */
+static void who_leaves_ends_its_attempt(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *box = &w->rig->agent[BOX];
+	struct dysco_address_list path = path_of(SERVER, -1);
+	uint32_t slot = right_leg(w, BOX);
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_DONE;
+	assert_int_not_equal(dysco_core_reconfigure(&box->core, w->rig->now_ns, slot,
+						    DYSCO_KIND_ORDINARY, &path, &box->out),
+			     DYSCO_NO_ATTEMPT);
+	carry_out(w, BOX, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(attempts_at(w, BOX), 1);
+	dysco_leave_box(&box->core, w->rig->now_ns, dysco_leg_at(&box->core, slot)->partner,
+			&box->out);
+	assert_int_equal(attempts_at(w, BOX), 0);
+	rig_free(w->rig);
+}
+
 static void a_box_comes_back(void **state)
 {
 	struct world *w = established();
@@ -218,6 +298,9 @@ int main(void)
 	    cmocka_unit_test(a_box_is_left_out),
 	    cmocka_unit_test(the_right_anchor_has_forgotten),
 	    cmocka_unit_test(a_box_comes_back),
+	    cmocka_unit_test(two_paths_of_nobody_expire),
+	    cmocka_unit_test(who_leaves_ends_its_attempt),
+	    cmocka_unit_test(a_syn_does_not_open_an_anchor_again),
 	    cmocka_unit_test(a_box_asks_to_be_left_out),
 	    cmocka_unit_test(an_agent_need_not_obey_boxes),
 	    cmocka_unit_test(a_box_asks_with_patience),

@@ -52,6 +52,30 @@ static void what_had_arrived_is_not_sent_again(void **state)
 	rig_free(w->rig);
 }
 
+/*
+ * The server has bytes that it has not acknowledged when it is asked: boxes of the new path
+ * must not see that before the bytes.
+ */
+static void what_a_host_holds_comes_once_more(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	say(w, CLIENT, 106, 506, "held");
+	w->box_dead = true;
+	reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1));
+	assert_int_equal(w->done, 0);
+	say(w, SERVER, 506, 110, "");
+	assert_int_equal(w->last[CLIENT].p.ack, 106);
+	say(w, CLIENT, 106, 506, "held");
+	assert_int_equal(w->last[SERVER].p.seq, 106);
+	assert_int_equal(w->done, 2);
+	nothing_is_left(w);
+	say(w, SERVER, 506, 110, "");
+	assert_int_equal(w->last[CLIENT].p.ack, 110);
+	rig_free(w->rig);
+}
+
 /* A session without a policy, that the box has never seen, gets a chain. */
 static void a_session_is_adopted(void **state)
 {
@@ -216,6 +240,40 @@ static uint32_t server_leg(struct world *w)
 	return dysco_find(&w->rig->agent[SERVER].core, &tuple, SERVER + 1, DYSCO_IN);
 }
 
+/* The client says its last word; the server may still speak. */
+static void unknown_session_ends(struct world *w, uint32_t client_seq)
+{
+	struct dysco_tuple tuple = rig_session(4001, true), back = dysco_tuple_reverse(&tuple);
+	struct rig_packet packet =
+	    rig_segment(&tuple, client_seq, 2000, DYSCO_TCP_ACK | DYSCO_TCP_FIN, NULL, 0);
+
+	enqueue(w, CLIENT, DYSCO_OUT, &packet);
+	packet = rig_segment(&back, 2000, client_seq + 1, DYSCO_TCP_ACK, NULL, 0);
+	enqueue(w, SERVER, DYSCO_OUT, &packet);
+	run(w);
+}
+
+/* Among what the client's agent has just made. */
+static int resets_of(const struct world *w, const struct dysco_tuple *tuple)
+{
+	const struct rig_agent *client = &w->rig->agent[CLIENT];
+	int resets = 0;
+
+	for (uint32_t i = 0; i < client->out.count; i++) {
+		const struct dysco_action *a = &client->out.list[i];
+
+		if (a->kind == DYSCO_ACT_SEND || a->kind == DYSCO_ACT_DELIVER) {
+			struct rig_packet p = parsed(client->out.arena + a->offset, a->bytes);
+
+			resets +=
+			    (p.p.flags & DYSCO_TCP_RST) && p.p.tuple.sport_be == tuple->sport_be;
+			resets +=
+			    (p.p.flags & DYSCO_TCP_RST) && p.p.tuple.dport_be == tuple->sport_be;
+		}
+	}
+	return resets;
+}
+
 /* What was sent before it was adopted may be beyond what was seen: both ends wait to know. */
 static void adopted_sessions_wait_until_all_is_known(void **state)
 {
@@ -303,17 +361,105 @@ static void what_only_watches_is_forgotten(void **state)
 	rig_free(w->rig);
 }
 
+/* Half of it has ended: that is waited for no longer than a chain would wait, and not reset. */
+static void a_half_closed_one_is_not_reset(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	uint64_t later_ns;
+
+	(void)state;
+	dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	unknown_session_ends(w, 1000);
+	later_ns = w->rig->now_ns + (client->core.setup->timeouts.half_closed + 1) * DYSCO_NS_PER_S;
+	while (dysco_core_time_passed(&client->core, later_ns, 64, &client->out)) {
+		assert_int_equal(resets_of(w, &late.tuple), 0);
+	}
+	assert_int_equal(dysco_find(&client->core, &late.tuple, late.host, DYSCO_OUT),
+			 DYSCO_NO_SLOT);
+	rig_free(w->rig);
+}
+
+/* There is nobody who would take a control segment out. */
+static void an_adopted_one_is_not_traced_on(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	uint32_t slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+
+	(void)state;
+	unknown_session_says(w, 1000);
+	assert_int_not_equal(dysco_core_trace(&client->core, slot, &client->out), 0);
+	assert_int_equal(client->out.count, 1);
+	assert_int_equal(client->out.list[0].event, DYSCO_EVENT_TRACE);
+	rig_free(w->rig);
+}
+
+/* What is asked of hosts that know nothing of it any more would keep the leg for ever. */
+static void what_is_over_is_not_provoked(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	uint32_t slot = dysco_core_adopt(&client->core, w->rig->now_ns, &late);
+	struct dysco_tuple back = dysco_tuple_reverse(&late.tuple);
+	struct rig_packet packet = rig_segment(&back, 2000, 1000, DYSCO_TCP_ACK, NULL, 0);
+
+	(void)state;
+	enqueue(w, SERVER, DYSCO_OUT, &packet);
+	run(w);
+	dysco_core_late_provoke(&client->core, slot, &client->out);
+	assert_int_equal(client->out.count, 1);
+	packet = rig_segment(&late.tuple, 1000, 2000, DYSCO_TCP_RST | DYSCO_TCP_ACK, NULL, 0);
+	enqueue(w, CLIENT, DYSCO_OUT, &packet);
+	run(w);
+	dysco_core_late_provoke(&client->core, slot, &client->out);
+	assert_int_equal(client->out.count, 0);
+	rig_free(w->rig);
+}
+
+/* Its hosts say something whenever they are asked, but never what belongs to it. */
+static void what_is_never_seen_each_way_is_forgotten(void **state)
+{
+	struct world *w = established();
+	struct dysco_late late = unknown_session();
+	struct rig_agent *client = &w->rig->agent[CLIENT];
+	uint64_t since_ns = w->rig->now_ns;
+	struct rig_packet packet = rig_segment(&late.tuple, 1000, 0, DYSCO_TCP_RST, NULL, 0);
+
+	(void)state;
+	dysco_core_adopt(&client->core, since_ns, &late);
+	for (uint32_t s = 0; s <= client->core.setup->timeouts.embryonic; s += 10) {
+		w->rig->now_ns = since_ns + s * DYSCO_NS_PER_S;
+		enqueue(w, CLIENT, DYSCO_OUT, &packet);
+		run(w);
+	}
+	w->rig->now_ns += DYSCO_NS_PER_S;
+	while (dysco_core_time_passed(&client->core, w->rig->now_ns, 64, &client->out)) {
+	}
+	assert_int_equal(dysco_find(&client->core, &late.tuple, late.host, DYSCO_OUT),
+			 DYSCO_NO_SLOT);
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
+	    cmocka_unit_test(what_a_host_holds_comes_once_more),
 	    cmocka_unit_test(a_session_is_adopted),
 	    cmocka_unit_test(the_other_end_tells_of_the_syns),
 	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
 	    cmocka_unit_test(adopted_sessions_wait_until_all_is_known),
 	    cmocka_unit_test(both_ends_may_have_adopted_it),
 	    cmocka_unit_test(what_only_watches_is_forgotten),
+	    cmocka_unit_test(a_half_closed_one_is_not_reset),
+	    cmocka_unit_test(an_adopted_one_is_not_traced_on),
+	    cmocka_unit_test(what_is_over_is_not_provoked),
+	    cmocka_unit_test(what_is_never_seen_each_way_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
