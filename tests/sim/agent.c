@@ -25,6 +25,7 @@ void sim_agent_start(struct sim_world *w, uint8_t agent)
 	}
 	sim_mutate_restart(w, agent);
 	dysco_core_start(&a->core, &a->dp.table, &a->setup, &seed);
+	a->core.knows_late = true;
 	a->alive = true;
 	a->starts++;
 	a->drops = 0;
@@ -74,16 +75,17 @@ static bool is_agents_own(const struct sim_world *w, const struct dysco_action *
 	const uint8_t *data = w->actions.arena + action->offset;
 	const struct sim_host *host = &w->hosts[from->host];
 	bool out = from->direction == DYSCO_OUT;
-	struct sim_segment s;
+	struct sim_segment s, was;
 	uint32_t magic_be = 0;
 
-	if (!w->moving) {
+	if (!w->moving || !sim_segment_read(&s, data, action->bytes) ||
+	    !sim_segment_read(&was, from->data, from->bytes)) {
 		return false;
 	}
-	if (sim_segment_read(&s, data, action->bytes) && s.payload_bytes >= sizeof(magic_be)) {
+	if (s.payload_bytes >= sizeof(magic_be)) {
 		memcpy(&magic_be, s.payload, sizeof(magic_be));
 	}
-	return out != (action->kind == DYSCO_ACT_SEND) ||
+	return ((s.flags & ~was.flags) & SIM_RST) || out != (action->kind == DYSCO_ACT_SEND) ||
 	       (magic_be == DYSCO_BE32(DYSCO_MAGIC) && !(s.flags & SIM_SYN)) ||
 	       w->agents[host->agent].dp.legs[action->slot].role == DYSCO_ROLE_CONTROL;
 }
@@ -188,6 +190,9 @@ static void carry_out(struct sim_world *w, uint8_t agent, const struct sim_packe
 			sim_say(w, "  core %u event %u slot %u reason %u", agent, action.event,
 				action.slot, action.reason);
 			w->outcomes[SIM_N_TRACES] += action.event == DYSCO_EVENT_TRACE;
+			if (action.event == DYSCO_EVENT_PROBED) {
+				sim_probe_answered(w, agent, action.slot);
+			}
 			break;
 		}
 	}
@@ -308,6 +313,7 @@ void sim_agent_tick(struct sim_world *w, uint8_t agent)
 			sim_fail(w, "core %u: time_passed never ends", agent);
 		}
 	}
+	sim_adopted_tick(w, agent);
 	sim_at(w, w->now_ns + (sim_flows_over(w) ? 2 : 1) * (uint64_t)TICK_NS, SIM_EV_TICK, agent);
 }
 

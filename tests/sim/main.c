@@ -43,7 +43,7 @@ static void add_run(struct sim_tally *tally, const struct sim_world *w)
 {
 	tally->runs++;
 	for (int i = 0; i < SIM_FEATURE_COUNT; i++) {
-		tally->features[i] += w->features >> i & 1;
+		tally->features[i] += w->features[i];
 	}
 	for (int i = 0; i < SIM_OUTCOME_COUNT; i++) {
 		tally->outcomes[i] += w->outcomes[i];

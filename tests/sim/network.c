@@ -128,6 +128,10 @@ void sim_send(struct sim_world *w, uint8_t node, struct sim_packet *packet)
 {
 	struct sim_segment s;
 
+	if (sim_is_dead(w, node)) {
+		sim_packet_free(w, packet);
+		return;
+	}
 	if (!sim_segment_read(&s, packet->data, packet->bytes)) {
 		sim_fail(w, "node %u sends what is no TCP packet", node);
 		sim_packet_free(w, packet);
@@ -157,7 +161,9 @@ void sim_arrive(struct sim_world *w, struct sim_packet *packet)
 {
 	uint8_t node = packet->to;
 
-	if (w->nodes[node].kind == SIM_WIRE_NAT) {
+	if (sim_is_dead(w, node)) {
+		sim_packet_free(w, packet);
+	} else if (w->nodes[node].kind == SIM_WIRE_NAT) {
 		sim_wire_nat(w, node, packet);
 	} else if (w->nodes[node].host != SIM_NONE && !packet->plain) {
 		sim_host_in(w, node, packet);

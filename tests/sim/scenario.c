@@ -168,6 +168,8 @@ static void draw_spares(struct sim_world *w, struct sim_plan *plan)
 		plan->box_kind[plan->n_boxes++] = kinds[sim_random(w, sizeof(kinds))];
 	}
 	plan->crashes = sim_chance(w, 150);
+	plan->recovery = sim_chance(w, 120);
+	plan->late = !plan->recovery && sim_chance(w, 120);
 	if (sim_chance(w, 200)) {
 		plan->gateway = true;
 		plan->clients = pick(w, 2, 3);
@@ -276,6 +278,12 @@ static void draw_talker(struct sim_world *w, struct sim_app *app, bool real)
 	app->pause_ns = (20 + sim_random(w, 8000) / writes) * SIM_MS;
 }
 
+/* What a server does not take of a SYN's data lies below a strict firewall's window for ever. */
+static bool takes_fast_open(const struct sim_flow *flow)
+{
+	return flow->app[0].mss < flow->app[1].buffer && !flow->app[1].slow_reader;
+}
+
 static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct sim_flow *flow)
 {
 	draw_app(w, plan, &flow->app[0]);
@@ -287,7 +295,8 @@ static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct s
 		draw_talker(w, &flow->app[1], real);
 	}
 	flow->app[1].fast_open = false;
-	if (flow->app[0].burst && !flow->simultaneous && sim_chance(w, 120)) {
+	if (flow->app[0].burst && !flow->simultaneous && sim_chance(w, 120) &&
+	    (plan->theme != SIM_THEME_RECONF || takes_fast_open(flow))) {
 		flow->app[0].fast_open = true;
 		sim_has(w, SIM_HAS_FAST_OPEN);
 	}
@@ -365,7 +374,8 @@ static void draw_flow(struct sim_world *w, const struct sim_plan *plan, uint8_t 
 	flow->client = pick(w, 0, (uint8_t)(plan->clients - 1));
 	flow->server = plan->clients;
 	flow->conn[0] = flow->conn[1] = flow->after = SIM_NONE;
-	flow->chained = plan->theme != SIM_THEME_PLAIN && !sim_chance(w, 80);
+	flow->chained = plan->theme != SIM_THEME_PLAIN && !sim_chance(w, plan->late ? 750 : 80);
+	flow->late = plan->late && !flow->chained;
 	flow->open = plan->open;
 	flow->simultaneous = plan->theme == SIM_THEME_SIMULTANEOUS;
 	flow->exits = plan->theme == SIM_THEME_EXIT || plan->theme == SIM_THEME_EXIT_NAT;
@@ -379,7 +389,11 @@ static void draw_flow(struct sim_world *w, const struct sim_plan *plan, uint8_t 
 	flow->tuple.sport_be = DYSCO_BE16(sport);
 	flow->tuple.dport_be = DYSCO_BE16(flow->chained ? SIM_PORT_CHAIN : SIM_PORT_PLAIN);
 	flow_hops(plan, flow);
-	if (plan->theme == SIM_THEME_RECONF && flow->chained) {
+	if (flow->late) {
+		flow->n_hops = 0;
+		sim_at(w, (100 + sim_random(w, 3000)) * SIM_MS, SIM_EV_ADOPT, i);
+	}
+	if (plan->theme == SIM_THEME_RECONF && (flow->chained || flow->late)) {
 		sim_way_begin(w, i);
 	}
 	draw_apps(w, plan, flow);
@@ -395,6 +409,8 @@ static void draw_reuse(struct sim_world *w, const struct sim_plan *plan, uint8_t
 	flow->client = old->client;
 	flow->tuple = old->tuple;
 	flow->chained = old->chained;
+	flow->late = false;
+	flow_hops(plan, flow);
 	flow->after = (uint8_t)(i - 1);
 	flow->must = must_of(plan, flow->chained);
 	if (plan->theme == SIM_THEME_IDLE) {
@@ -456,6 +472,17 @@ static void draw_reconfigurations(struct sim_world *w, const struct sim_plan *pl
 		if (sim_chance(w, 100)) {
 			sim_at(w, at_ns + sim_random(w, 400) * SIM_MS, SIM_EV_CANCEL, 0);
 		}
+	}
+	if (plan->recovery) {
+		sim_at(w, (300 + sim_random(w, 3000)) * SIM_MS, SIM_EV_DEATH,
+		       (uint16_t)sim_random(w, w->n_flows));
+	}
+	if (sim_chance(w, 120)) {
+		sim_probes_draw(w);
+	}
+	for (uint8_t i = 0; i < w->n_agents; i++) {
+		w->triggers[i] =
+		    sim_chance(w, 800) ? DYSCO_TRIGGERS_ALL : (uint8_t)(1 + sim_random(w, 2));
 	}
 	if (sim_chance(w, 50)) {
 		w->agents_reset = true;

@@ -53,6 +53,7 @@ struct sim_plan {
 	uint16_t legs, ports;
 	struct sim_plan_hop hops[16];
 	uint8_t spare;	       /* boxes that no policy names, for reconfigurations */
+	bool recovery, late;   /* a box dies; sessions begin without a chain */
 	bool crashes, gateway; /* gateway: all clients behind one host */
 	uint8_t box_kind[SIM_BOXES_MAX];
 };

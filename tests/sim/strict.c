@@ -3,10 +3,13 @@
  * Two boxes that look at numbers.
  *
  * The strict firewall judges as a stateful filter does that knows the windows
- * of its connections and forgives nothing (G. van Rooij, "Real Stateful TCP
- * Packet Filtering in IP Filter", 2000; the tracking of Linux with be_liberal
- * and loose off): a segment has to lie in the window that the receiver has
- * shown, and to acknowledge what the box has seen.
+ * of its connections (G. van Rooij, "Real Stateful TCP Packet Filtering in IP
+ * Filter", 2000; the tracking of Linux since 6.1 with be_liberal and loose off):
+ * a segment has to lie in the window that the receiver has shown, and to
+ * acknowledge what the box has seen. One that is too old, by its number or by
+ * its acknowledgement, is let through and changes nothing, as there: it is what
+ * TCP sends again. So is what comes from the responder before its SYN-ACK. Where
+ * the network keeps everything in order there is no reason for either.
  *
  * The other one adds constants to sequence numbers and timestamps, one for each
  * direction, as a box that randomises initial numbers does.
@@ -82,7 +85,7 @@ static uint32_t highest_sack(const struct sim_options *o, uint32_t ack)
 	return ack;
 }
 
-/* What comes late or again is below the window, without anybody's fault. */
+/* *old: it changes nothing, but is let through. */
 static const char *out_of_window(const struct sim_track_side *from, const struct sim_track_side *to,
 				 const struct sim_segment *s, uint32_t ack, uint32_t sack,
 				 bool *old)
@@ -90,16 +93,17 @@ static const char *out_of_window(const struct sim_track_side *from, const struct
 	if (after(s->seq, from->maxend)) {
 		return "beyond the window";
 	}
-	*old = !after(sack, to->end);
-	if (to->maxwin && !after(sim_segment_end(s), from->end - to->maxwin - 1)) {
-		return "below the window";
-	}
 	if (after(sack, to->end)) {
 		return "that acknowledges what was not sent";
+	}
+	*old = true;
+	if (to->maxwin && !after(sim_segment_end(s), from->end - to->maxwin - 1)) {
+		return "below the window";
 	}
 	if (!after(ack, to->end - max32(from->maxwin, ACK_ROOM) - 1)) {
 		return "that acknowledges what is long past";
 	}
+	*old = false;
 	return NULL;
 }
 
@@ -135,7 +139,8 @@ static const char *judge(struct sim_track *track, bool reply, const struct sim_s
 	}
 	if (from->maxwin == 0) {
 		if (!(s->flags & SIM_SYN)) {
-			*old = true; /* it may have overtaken it */
+			track->reset = track->reset || (reply && (s->flags & SIM_RST));
+			*old = reply;
 			return (s->flags & SIM_RST) || again ? NULL : "before the SYN-ACK";
 		}
 		side_begin(from, s, o);
@@ -154,6 +159,15 @@ static const char *judge(struct sim_track *track, bool reply, const struct sim_s
 	return wrong;
 }
 
+/*
+ * Can anything come late or again? Also where an agent has punted the first packets of a
+ * connection: those that follow may overtake them.
+ */
+static bool may_be_old(const struct sim_world *w)
+{
+	return w->loss || w->duplicate || w->reorder || w->deaths || !w->moving;
+}
+
 /* False: it drops the packet. What nobody but the session's own ends did wrong fails the run. */
 bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packet *packet,
 		       const struct sim_segment *s)
@@ -161,9 +175,8 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	bool reply = false, syn = (s->flags & (SIM_SYN | SIM_ACK)) == SIM_SYN;
 	struct sim_track *track = track_of(w, node, &s->tuple, &reply);
 	/* Of an earlier connection of the same name the box knows nothing any more. */
-	bool again = w->features >> SIM_HAS_REUSE & 1;
+	bool again = w->features[SIM_HAS_REUSE], old = false;
 	bool over = track && (track->reset || track->fins == 3);
-	bool late = w->loss || w->duplicate || w->reorder, old = false;
 	struct sim_options o;
 	const char *wrong;
 
@@ -181,18 +194,14 @@ bool sim_strict_passes(struct sim_world *w, uint8_t node, const struct sim_packe
 	if (!wrong) {
 		return true;
 	}
-	sim_say(w, "    box %u: invalid: %s", node, wrong);
-	/* Agents punt a connection's first packets: those that follow may overtake them. */
-	old = old && (late || !w->moving);
-	/* An endpoint's FIN takes no room in the window, and what follows it lies one beyond. */
-	old =
-	    old || (track && s->seq == track->side[reply].maxend + 1 && (track->fins >> reply & 1));
-	if (!over && !old && !(s->flags & (SIM_RST | SIM_SYN)) && packet->meta.flow < w->n_flows &&
-	    !w->flows[packet->meta.flow].disturbed) {
-		sim_fail(w, "box %u: a strict firewall drops a packet %s (flow %u)", node, wrong,
+	sim_say(w, "    box %u: %s: %s", node, old ? "ignored" : "invalid", wrong);
+	w->outcomes[SIM_N_IGNORED] += old;
+	if (!over && !(old && may_be_old(w)) && !(s->flags & (SIM_RST | SIM_SYN)) &&
+	    packet->meta.flow < w->n_flows && !w->flows[packet->meta.flow].disturbed) {
+		sim_fail(w, "box %u: a strict firewall gets a packet %s (flow %u)", node, wrong,
 			 packet->meta.flow);
 	}
-	return false;
+	return old;
 }
 
 void sim_strict_count(struct sim_world *w)
@@ -243,7 +252,7 @@ static void shift_options(uint8_t *options, uint16_t bytes, bool ack, const uint
 void sim_delta_apply(const struct sim_world *w, uint8_t node, struct sim_packet *packet,
 		     const struct sim_segment *s)
 {
-	bool rightward = s->tuple.dport_be == DYSCO_BE16(SIM_PORT_CHAIN);
+	bool rightward = DYSCO_HOST16(s->tuple.dport_be) <= SIM_PORT_PLAIN;
 	const uint32_t *with = w->nodes[node].delta[rightward ? 0 : 1];
 	const uint32_t *against = w->nodes[node].delta[rightward ? 1 : 0];
 	size_t tcp = (packet->data[0] >> 4 == 4) ? 20 : 40;

@@ -371,6 +371,16 @@ static void in_syn_rcvd(struct sim_world *w, struct sim_conn *c, const struct si
 	established(w, c);
 }
 
+/*
+ * In the window, or not altogether below what was acknowledged (RFC 9293 3.10.7.4, as Linux
+ * does it); a FIN, and a probe of a window that is shut, may lie just above it.
+ */
+static bool is_acceptable(const struct sim_conn *c, const struct sim_segment *s)
+{
+	return !after(c->ts_acked, sim_segment_end(s)) &&
+	       !after(s->seq, c->rcv_nxt + c->app.buffer + 1);
+}
+
 static void in_open(struct sim_world *w, struct sim_conn *c, const struct sim_segment *s)
 {
 	bool answer, in_order;
@@ -379,7 +389,14 @@ static void in_open(struct sim_world *w, struct sim_conn *c, const struct sim_se
 		sim_tcp_send_ack(w, c); /* RFC 5961 4.2 */
 		return;
 	}
-	if (!passes_paws(w, c, s) || !take_ack(w, c, s)) {
+	if (!passes_paws(w, c, s)) {
+		return;
+	}
+	if (!is_acceptable(c, s)) {
+		sim_tcp_send_ack(w, c);
+		return;
+	}
+	if (!take_ack(w, c, s)) {
 		return;
 	}
 	in_order = c->n_held == 0 && s->seq == c->rcv_nxt && !(s->flags & SIM_FIN);
@@ -512,6 +529,7 @@ static void retransmission_due(struct sim_world *w, struct sim_conn *c)
 	w->outcomes[SIM_N_RETRANSMITTED]++;
 	c->rto_ns = c->rto_ns < SIM_RTO_MAX_NS / 2 ? 2 * c->rto_ns : SIM_RTO_MAX_NS;
 	if (c->state == SIM_TCP_OPEN) {
+		c->n_sacked = 0; /* RFC 2018 8: the peer may have dropped it */
 		c->snd_nxt = c->snd_una;
 		c->probing = c->snd_wnd == 0;
 		sim_tcp_output(w, c);

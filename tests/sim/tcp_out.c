@@ -40,13 +40,12 @@ static uint16_t window_of(const struct sim_conn *c, uint8_t flags)
 	return (uint16_t)min32(window, UINT16_MAX);
 }
 
-/* What the peer may now believe. */
+/* What the peer may now believe of our window. */
 static void note_sent(struct sim_conn *c, uint16_t window, uint8_t flags)
 {
 	uint8_t shift = c->scaled && !(flags & SIM_SYN) ? c->app.wscale : 0;
 	uint32_t edge = c->rcv_nxt + ((uint32_t)window << shift);
 
-	c->ts_acked = c->rcv_nxt;
 	c->delack_ns = UINT64_MAX;
 	if ((int32_t)(edge - c->granted) > 0) {
 		c->granted = edge;
@@ -71,6 +70,7 @@ static void send(struct sim_world *w, struct sim_conn *c, uint8_t flags, uint32_
 	    .payload_bytes = (uint16_t)payload_bytes,
 	};
 
+	c->ts_acked = c->rcv_nxt;
 	if (c->app.real) {
 		s.options_bytes = sim_options_put(w, options, c, flags);
 		note_sent(c, s.window, flags);
@@ -162,7 +162,7 @@ static bool output_one(struct sim_world *w, struct sim_conn *c)
 	}
 	bytes = min32(min32(limit - sent, window), c->app.unit);
 	bytes = sim_range_next(c->sacked, c->n_sacked, c->snd_nxt, c->snd_nxt + bytes) - c->snd_nxt;
-	fin = wants_fin(c) && sent + bytes == c->app.total;
+	fin = wants_fin(c) && sent + bytes == c->app.total && bytes < window;
 	if (bytes == 0 && !fin) {
 		return false;
 	}
@@ -201,7 +201,8 @@ void sim_tcp_output(struct sim_world *w, struct sim_conn *c)
 		/* What the peer has already is not sent again. */
 		c->snd_nxt = sim_range_end(c->sacked, c->n_sacked, c->snd_nxt);
 	} while (!w->failed && output_one(w, c));
-	waits = c->snd_nxt - c->iss - 1 < (c->paused ? c->app.burst : c->app.total);
+	waits = c->snd_nxt - c->iss - 1 < (c->paused ? c->app.burst : c->app.total) ||
+		(wants_fin(c) && !c->fin_sent);
 	if (c->snd_una != c->snd_nxt || waits) {
 		arm(w, c);
 	}

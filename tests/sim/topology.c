@@ -286,6 +286,7 @@ static void configure(struct sim_world *w, const struct sim_plan *plan, uint8_t 
 	setup->port_first = 61000;
 	setup->port_last = (uint16_t)(61000 + plan->ports - 1);
 	setup->timeouts = w->timeouts;
+	setup->triggers = w->triggers[agent];
 	if (dysco_setup_check(setup, &policy, &hop) != DYSCO_SETUP_OK) {
 		sim_fail(w, "simulator: setup refused, policy %u hop %u", policy, hop);
 	}

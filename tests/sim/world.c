@@ -22,7 +22,7 @@ bool sim_chance(struct sim_world *w, uint32_t per_mille)
 
 void sim_has(struct sim_world *w, enum sim_feature feature)
 {
-	w->features |= 1ull << feature;
+	w->features[feature] = true;
 }
 
 const char *sim_tuple_text(const struct dysco_tuple *t, char text[static 96])
@@ -145,6 +145,18 @@ static void happen(struct sim_world *w, const struct sim_event *event)
 		break;
 	case SIM_EV_CANCEL:
 		sim_reconf_cancel(w);
+		break;
+	case SIM_EV_DEATH:
+		sim_box_dies(w, (uint8_t)event->a);
+		break;
+	case SIM_EV_RECOVER:
+		sim_recover(w, (uint8_t)event->a);
+		break;
+	case SIM_EV_ADOPT:
+		sim_adopt(w, (uint8_t)event->a);
+		break;
+	case SIM_EV_PROBE:
+		sim_probe(w, (uint8_t)event->a);
 		break;
 	default:
 		sim_enemy_act(w);

@@ -28,8 +28,10 @@
 #define SIM_EVENTS     1024
 #define SIM_NAT_PLACES 24
 #define SIM_VISITS     20
-#define SIM_WISHES     8
-#define SIM_STEPS      160
+#define SIM_WISHES     16
+#define SIM_STEPS      192
+#define SIM_CHANNELS   3
+#define SIM_QUESTIONS  8
 #define SIM_NONE       0xff
 
 #define SIM_US	       1000ull
@@ -101,7 +103,8 @@ struct sim_node {
 	uint8_t behind;	  /* SIM_NONE, or the wire NAT its packets leave through */
 	uint8_t way_back; /* SIM_NONE, or the exit box that packets to clients are routed to */
 	uint8_t syns_to_drop;
-	bool thawed;	      /* DELTA: its constants may still change, so it says */
+	uint64_t dead_ns, back_ns; /* between them nothing comes in or goes out */
+	bool thawed;		   /* DELTA: its constants may still change, so it says */
 	uint32_t delta[2][2]; /* DELTA: rightward, leftward: what it adds to numbers, timestamps */
 	uint16_t next_port;
 	struct dysco_addr addr;
@@ -209,8 +212,12 @@ struct sim_flow {
 	bool disturbed;	 /* reset, crash...: strays may turn up at stacks */
 	bool reset_sent; /* a stack or a box has sent a RST of it */
 	bool opened, simultaneous, exits;
-	bool path_known; /* path[]: boxes as the first whole way showed them */
-	bool moved;	 /* an attempt to reconfigure it was begun */
+	bool path_known;	/* path[]: boxes as the first whole way showed them */
+	bool moved;		/* an attempt to reconfigure it was begun */
+	bool late;		/* no policy matches, but it may be adopted */
+	uint8_t must_before;	/* of a box' death */
+	uint64_t struck_ns;	/* when a box of its chain died, 0: none, or recovered since */
+	uint64_t left_alone_ns; /* nobody asks for another chain before */
 	uint8_t n_way;
 	uint8_t way[SIM_VISITS + 2]; /* the chain now, ends included: nodes */
 	uint8_t n_hops;
@@ -245,6 +252,9 @@ enum sim_fate { SIM_FATE_OPEN = 0, SIM_FATE_COMPLETED, SIM_FATE_FAILED };
 
 struct sim_wish {
 	uint8_t flow, left, right; /* anchors, nodes */
+	uint8_t kind;		   /* enum dysco_attempt_kind */
+	uint8_t asker;		   /* node of the box that has asked for it, SIM_NONE */
+	bool answered;		   /* and has been told how it ended */
 	uint8_t n_path, path[4];   /* new boxes */
 	uint8_t n_old, old[SIM_VISITS + 2];
 	bool begun, refused, must_fail, contended, cancelled;
@@ -257,6 +267,29 @@ struct sim_wish {
 struct sim_step {
 	uint8_t flow, from, to, wish;
 	uint64_t until_ns;
+};
+
+/* ---- sessions that were adopted: late.c ---- */
+struct sim_adopted {
+	uint64_t created_ns, quiet_ns, provoke_ns;
+	uint32_t slot, end;
+	uint8_t agent;
+	bool bounded;
+};
+#define SIM_ADOPTED 12
+
+/* ---- probes: probe.c ---- */
+struct sim_channel {
+	uint8_t flow, from, to; /* nodes */
+	uint8_t rounds, misses;
+	uint8_t flags; /* DYSCO_PROBE_* */
+	bool waits;    /* for the answer to the last question */
+	bool sure;     /* nothing stands in its way */
+	uint32_t slot;
+	uint32_t nonce[SIM_QUESTIONS]; /* the last ones, a ring */
+	uint64_t asked_ns[SIM_QUESTIONS];
+	uint8_t n_asked;
+	struct dysco_session_id id;
 };
 
 /* ---- events ---- */
@@ -273,6 +306,10 @@ enum sim_event_kind {
 	SIM_EV_ENEMY,
 	SIM_EV_RECONFIGURE,
 	SIM_EV_CANCEL,
+	SIM_EV_DEATH,	/* a = flow: a box of its chain falls silent */
+	SIM_EV_RECOVER, /* a = flow */
+	SIM_EV_ADOPT,	/* a = flow */
+	SIM_EV_PROBE,	/* a = channel */
 };
 struct sim_event {
 	uint64_t at_ns;
@@ -344,7 +381,17 @@ struct sim_event {
 	X(RECONF_INVALID, "reconfiguration that must be refused")                                  \
 	X(RECONF_CONTEND, "reconfigurations of one session contend or follow at once")             \
 	X(RECONF_CRASH, "reconfigurations, and agents crash")                                      \
-	X(RECONF_CANCEL, "reconfiguration cancelled")
+	X(RECONF_CANCEL, "reconfiguration cancelled")                                              \
+	X(TRIGGER, "a box asks for another chain")                                                 \
+	X(TRIGGER_REMOVAL, "a box asks to be left out")                                            \
+	X(DEATH, "a box falls silent")                                                             \
+	X(RECOVER, "session recovered from its ends")                                              \
+	X(RECOVER_KEPT, "recovery through boxes of the old path")                                  \
+	X(ADOPTED, "session adopted in mid-stream")                                                \
+	X(LATE, "adopted session gets a chain")                                                    \
+	X(PROBES, "boxes are asked whether they live")                                             \
+	X(PROBE_NUDGE, "and to send a segment that changes nothing")                               \
+	X(PROBE_CLOSE, "and to end their part of a session")
 enum sim_feature {
 #define X(sym, text) SIM_HAS_##sym,
 	SIM_FEATURES(X)
@@ -380,8 +427,17 @@ enum sim_feature {
 	X(RECONFIGURED, "reconfigurations completed")                                              \
 	X(RECONFIG_FAILED, "reconfigurations failed")                                              \
 	X(RECONF_REFUSED, "reconfigurations refused at once")                                      \
+	X(RECOVERED, "of them, recoveries completed")                                              \
+	X(LATE_DONE, "of them, late attachments completed")                                        \
+	X(TRIGGERED, "boxes' requests")                                                            \
+	X(TRIGGER_DONE, "of them, answered with success")                                          \
+	X(TRIGGER_NO, "of them, refused or failed")                                                \
+	X(QUESTIONS, "probes")                                                                     \
+	X(ANSWERS, "answers to probes")                                                            \
+	X(FOUND_DEAD, "boxes found dead by probes")                                                \
 	X(TRACKED, "connections that strict firewalls saw")                                        \
-	X(STILL_TRACKED, "of them, those whose end they did not see")
+	X(STILL_TRACKED, "of them, those whose end they did not see")                              \
+	X(IGNORED, "packets that they let through as too old")
 enum sim_outcome {
 #define X(sym, text) SIM_N_##sym,
 	SIM_OUTCOMES(X)
@@ -409,19 +465,23 @@ struct sim_world {
 	bool crashes;
 	bool moving; /* sessions are being reconfigured */
 	uint8_t mutant;
-	uint8_t n_wishes, n_tracks;
+	bool deaths; /* boxes fall silent */
+	uint8_t n_wishes, n_tracks, n_adopted, n_channels;
+	uint8_t triggers[SIM_AGENTS]; /* enum dysco_triggers */
 	uint16_t n_steps;
 	uint8_t n_nodes, n_hosts, n_agents, n_flows, n_conns;
 	uint8_t first_box, n_boxes;
 	uint16_t loss, duplicate, reorder; /* per mille, on a hop */
 	uint64_t delay_ns;
 	uint64_t calm_ns; /* from then on the network is fair */
-	uint64_t features;
+	bool features[SIM_FEATURE_COUNT];
 	uint64_t outcomes[SIM_OUTCOME_COUNT];
 	uint8_t enemy; /* enum sim_feature of the kind of hostility */
 	struct dysco_timeouts timeouts;
 	char failure[512];
 	struct sim_wish wishes[SIM_WISHES];
+	struct sim_adopted adopted[SIM_ADOPTED];
+	struct sim_channel channels[SIM_CHANNELS];
 	struct sim_step steps[SIM_STEPS];
 	struct sim_track tracks[SIM_TRACKS];
 	struct sim_node nodes[SIM_NODES];
@@ -494,6 +554,29 @@ void sim_reconfigure(struct sim_world *w);
 void sim_reconf_cancel(struct sim_world *w);
 void sim_reconf_watch(struct sim_world *w, uint8_t agent);
 void sim_check_attempts(struct sim_world *w);
+
+/* ---- recover.c ---- */
+static inline bool sim_is_dead(const struct sim_world *w, uint8_t node)
+{
+	return w->now_ns >= w->nodes[node].dead_ns && w->now_ns < w->nodes[node].back_ns;
+}
+void sim_box_dies(struct sim_world *w, uint8_t flow);
+void sim_recover(struct sim_world *w, uint8_t flow);
+
+/* ---- late.c ---- */
+void sim_adopt(struct sim_world *w, uint8_t flow);
+/* What an agent does for the sessions that it has adopted. */
+void sim_adopted_tick(struct sim_world *w, uint8_t agent);
+
+/* ---- probe.c ---- */
+/* The agent of a connection's first host asks that of another node, a number of times. */
+void sim_probe_begin(struct sim_world *w, uint8_t flow, uint8_t to, uint8_t flags, uint8_t rounds,
+		     uint64_t at_ns);
+void sim_probe(struct sim_world *w, uint8_t channel);
+/* A core has got an answer. */
+void sim_probe_answered(struct sim_world *w, uint8_t agent, uint32_t slot);
+/* The world of the scenario: who asks whom. */
+void sim_probes_draw(struct sim_world *w);
 
 /* ---- box.c ---- */
 void sim_box_receive(struct sim_world *w, uint8_t node, struct sim_packet *packet);
