@@ -32,11 +32,6 @@ struct request {
 /* Each gives the answer, or NULL with r->error, or NULL with another r->kind. */
 typedef json_t *answer_fn(struct request *r);
 
-static json_t *do_status(struct request *r)
-{
-	return dysco_show_status(r->agent);
-}
-
 static json_t *do_stats(struct request *r)
 {
 	return dysco_show_stats(r->agent);
@@ -67,21 +62,6 @@ static json_t *do_monitor(struct request *r)
 	return NULL;
 }
 
-static json_t *do_boxes(struct request *r)
-{
-	return dysco_show_boxes(r->agent);
-}
-
-static json_t *do_types(struct request *r)
-{
-	return dysco_show_types(r->agent);
-}
-
-static json_t *do_policies(struct request *r)
-{
-	return dysco_show_policies(r->agent);
-}
-
 static json_t *do_policy_test(struct request *r)
 {
 	return dysco_policy_test(r->agent, &r->words, &r->error);
@@ -92,11 +72,16 @@ static json_t *do_session_list(struct request *r)
 	return dysco_show_sessions(r->agent, &r->words, &r->error);
 }
 
+/* The session that the rest of the words names. */
+static uint32_t find_named(struct request *r, struct dysco_passage passages[DYSCO_PASSAGES_MAX])
+{
+	return dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
+}
+
 static json_t *do_session_show(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n =
-	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
+	uint32_t n = find_named(r, passages);
 
 	return n > 0 ? dysco_show_session(r->agent, passages, n) : NULL;
 }
@@ -105,8 +90,7 @@ static json_t *do_session_show(struct request *r)
 static json_t *do_session_why(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n =
-	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
+	uint32_t n = find_named(r, passages);
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t slot = dysco_passage_main(&passages[i]);
@@ -121,9 +105,7 @@ static json_t *do_session_why(struct request *r)
 static json_t *do_session_trace(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n =
-	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
-
+	uint32_t n = find_named(r, passages);
 	uint32_t from = 0;
 
 	/* The first host of the chain knows most of it. */
@@ -140,8 +122,7 @@ static json_t *do_session_trace(struct request *r)
 static json_t *do_session_kill(struct request *r)
 {
 	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
-	uint32_t n =
-	    dysco_find_session(r->agent, &r->words, 2, r->words.count, passages, &r->error);
+	uint32_t n = find_named(r, passages);
 	bool killed = false;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -269,11 +250,6 @@ static json_t *do_box_drain(struct request *r)
 	return answer;
 }
 
-static json_t *do_jobs(struct request *r)
-{
-	return dysco_show_jobs(r->agent);
-}
-
 static json_t *do_job(struct request *r)
 {
 	return dysco_job_request(r->agent, &r->words, &r->error);
@@ -289,42 +265,43 @@ static json_t *do_session_freeze(struct request *r)
 	return dysco_box_freeze(r->agent, &r->words, &r->error) == 0 ? json_object() : NULL;
 }
 
-/* count: the words it takes at least and at most. */
+/* min, max: the words it takes; then one of the two. */
 struct question {
 	const char *word, *verb;
 	int min, max;
 	answer_fn *answer;
+	json_t *(*show)(const struct dysco_agent *agent);
 };
 
 static const struct question questions[] = {
-    {"status", NULL, 1, 1, do_status},
-    {"stats", NULL, 1, 1, do_stats},
-    {"metrics", NULL, 1, 1, do_metrics},
-    {"version", NULL, 1, 1, do_version},
-    {"monitor", NULL, 1, 1, do_monitor},
-    {"box", "list", 2, 2, do_boxes},
-    {"box", "drain", 3, DYSCO_WORDS_MAX, do_box_drain},
-    {"type", "list", 2, 2, do_types},
-    {"policy", "list", 2, 2, do_policies},
-    {"policy", "test", 4, 6, do_policy_test},
-    {"session", "list", 2, DYSCO_WORDS_MAX, do_session_list},
-    {"session", "show", 3, 4, do_session_show},
-    {"session", "why", 3, 4, do_session_why},
-    {"session", "trace", 3, 4, do_session_trace},
-    {"session", "kill", 3, 4, do_session_kill},
-    {"session", "adopt", 3, DYSCO_WORDS_MAX, do_session_adopt},
-    {"session", "cancel", 3, 4, do_session_cancel},
-    {"session", "insert", 4, DYSCO_WORDS_MAX, do_session_change},
-    {"session", "remove", 4, DYSCO_WORDS_MAX, do_session_change},
-    {"session", "replace", 5, DYSCO_WORDS_MAX, do_session_change},
-    {"session", "recover", 3, DYSCO_WORDS_MAX, do_session_recover},
-    {"job", "list", 2, 2, do_jobs},
-    {"job", "show", 3, 3, do_job},
-    {"job", "pause", 3, 3, do_job},
-    {"job", "resume", 3, 3, do_job},
-    {"job", "abort", 3, 3, do_job},
-    {"session", "freeze", 3, DYSCO_WORDS_MAX, do_session_freeze},
-    {"session", "thaw", 3, 6, do_session_freeze},
+    {"status", NULL, 1, 1, .show = dysco_show_status},
+    {"stats", NULL, 1, 1, .answer = do_stats},
+    {"metrics", NULL, 1, 1, .answer = do_metrics},
+    {"version", NULL, 1, 1, .answer = do_version},
+    {"monitor", NULL, 1, 1, .answer = do_monitor},
+    {"box", "list", 2, 2, .show = dysco_show_boxes},
+    {"box", "drain", 3, DYSCO_WORDS_MAX, .answer = do_box_drain},
+    {"type", "list", 2, 2, .show = dysco_show_types},
+    {"policy", "list", 2, 2, .show = dysco_show_policies},
+    {"policy", "test", 4, 6, .answer = do_policy_test},
+    {"session", "list", 2, DYSCO_WORDS_MAX, .answer = do_session_list},
+    {"session", "show", 3, 4, .answer = do_session_show},
+    {"session", "why", 3, 4, .answer = do_session_why},
+    {"session", "trace", 3, 4, .answer = do_session_trace},
+    {"session", "kill", 3, 4, .answer = do_session_kill},
+    {"session", "adopt", 3, DYSCO_WORDS_MAX, .answer = do_session_adopt},
+    {"session", "cancel", 3, 4, .answer = do_session_cancel},
+    {"session", "insert", 4, DYSCO_WORDS_MAX, .answer = do_session_change},
+    {"session", "remove", 4, DYSCO_WORDS_MAX, .answer = do_session_change},
+    {"session", "replace", 5, DYSCO_WORDS_MAX, .answer = do_session_change},
+    {"session", "recover", 3, DYSCO_WORDS_MAX, .answer = do_session_recover},
+    {"job", "list", 2, 2, .show = dysco_show_jobs},
+    {"job", "show", 3, 3, .answer = do_job},
+    {"job", "pause", 3, 3, .answer = do_job},
+    {"job", "resume", 3, 3, .answer = do_job},
+    {"job", "abort", 3, 3, .answer = do_job},
+    {"session", "freeze", 3, DYSCO_WORDS_MAX, .answer = do_session_freeze},
+    {"session", "thaw", 3, 6, .answer = do_session_freeze},
 };
 
 static const struct question *find_question(const struct dysco_words *words)
@@ -348,7 +325,7 @@ static json_t *answer_question(struct request *r, const struct question *q)
 				q->verb ? q->verb : "");
 		return NULL;
 	}
-	return q->answer(r);
+	return q->show ? q->show(r->agent) : q->answer(r);
 }
 
 static json_t *answer_change(struct request *r)

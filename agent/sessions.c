@@ -189,58 +189,68 @@ static bool is_wanted(const struct dysco_leg_cold *cold, const struct wanted *wa
 	       dysco_tuple_equal(&reverse, &wanted->tuple);
 }
 
-static int fail_ambiguous(const struct wanted *wanted, struct dysco_conf_error *error)
+/* What was found; of an id that is given by its first digits, all of it is one session's. */
+struct found {
+	struct dysco_passage *passages; /* DYSCO_PASSAGES_MAX */
+	uint32_t n;
+	const struct dysco_session_id *id; /* NULL: nothing yet */
+};
+
+static bool take(struct found *found, const struct wanted *wanted,
+		 const struct dysco_session_id *id, const struct dysco_passage *passage,
+		 struct dysco_conf_error *error)
 {
-	return dysco_conf_fail(error, "unknown_session", "give more digits of the id",
-			       "several sessions begin with '%s'", wanted->prefix);
+	if (found->id && wanted->prefix[0] && memcmp(found->id, id, sizeof(*id)) != 0) {
+		dysco_conf_fail(error, "unknown_session", "give more digits of the id",
+				"several sessions begin with '%s'", wanted->prefix);
+		return false;
+	}
+	found->id = id;
+	if (found->n < DYSCO_PASSAGES_MAX) {
+		found->passages[found->n++] = *passage;
+	}
+	return true;
+}
+
+static uint32_t end(const struct found *found, const char *where, struct dysco_conf_error *error)
+{
+	if (found->n == 0) {
+		dysco_conf_fail(error, "unknown_session", "dysco session list",
+				"no such session passes %s", where);
+	}
+	return found->n;
 }
 
 /* Sessions that have ended are found too, unless a living one is meant. */
-static bool prefer(const struct dysco_agent *agent, uint32_t slot, bool found_living)
-{
-	return !found_living || leg_at(agent, slot)->mode != DYSCO_MODE_DEAD;
-}
-
 uint32_t dysco_find_session(const struct dysco_agent *agent, const struct dysco_words *words,
-			    int at, int end, struct dysco_passage *passages,
+			    int at, int end_at, struct dysco_passage *passages,
 			    struct dysco_conf_error *error)
 {
-	const struct dysco_session_id *first = NULL;
+	struct found found = {.passages = passages};
 	struct dysco_passage passage;
 	struct wanted wanted;
 	bool living = false;
-	uint32_t n = 0;
 
-	if (parse_wanted(words, at, end, &wanted, error) != 0) {
+	if (parse_wanted(words, at, end_at, &wanted, error) != 0) {
 		return 0;
 	}
 	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
 		const struct dysco_leg_cold *cold = &agent->core.table->cold[slot];
 		bool alive = leg_at(agent, slot)->mode != DYSCO_MODE_DEAD;
 
-		if (!dysco_passage_at(agent, slot, &passage) || !is_wanted(cold, &wanted) ||
-		    !prefer(agent, slot, living)) {
+		if ((living && !alive) || !dysco_passage_at(agent, slot, &passage) ||
+		    !is_wanted(cold, &wanted)) {
 			continue;
 		}
 		if (alive && !living) {
 			living = true;
-			n = 0;
-			first = NULL;
+			found = (struct found){.passages = passages};
 		}
-		if (first && wanted.prefix[0] && memcmp(first, &cold->id, sizeof(*first)) != 0) {
-			fail_ambiguous(&wanted, error);
+		if (!take(&found, &wanted, &cold->id, &passage, error)) {
 			return 0;
 		}
-		first = &cold->id;
-		if (n < DYSCO_PASSAGES_MAX) {
-			passages[n++] = passage;
-		}
 	}
-	if (n == 0) {
-		dysco_conf_fail(error, "unknown_session", "dysco session list",
-				"no such session passes here");
-	}
-	return n;
+	return end(&found, "here", error);
 }
 
 /* ---- as the program of a box names them ---- */
@@ -261,14 +271,14 @@ static bool is_living_box(const struct dysco_agent *agent, const struct dysco_pa
 }
 
 uint32_t dysco_find_boxes(const struct dysco_agent *agent, const struct dysco_words *words, int at,
-			  int end, struct dysco_passage *passages, struct dysco_conf_error *error)
+			  int end_at, struct dysco_passage *passages,
+			  struct dysco_conf_error *error)
 {
-	const struct dysco_session_id *first = NULL;
+	struct found found = {.passages = passages};
 	struct dysco_passage passage;
 	struct wanted wanted;
-	uint32_t n = 0;
 
-	if (parse_wanted(words, at, end, &wanted, error) != 0) {
+	if (parse_wanted(words, at, end_at, &wanted, error) != 0) {
 		return 0;
 	}
 	for (uint32_t slot = 1; slot <= agent->core.high_slot; slot++) {
@@ -279,18 +289,9 @@ uint32_t dysco_find_boxes(const struct dysco_agent *agent, const struct dysco_wo
 		     !is_seen(leg_at(agent, passage.right), &wanted))) {
 			continue;
 		}
-		if (first && wanted.prefix[0] && memcmp(first, &cold->id, sizeof(*first)) != 0) {
-			fail_ambiguous(&wanted, error);
+		if (!take(&found, &wanted, &cold->id, &passage, error)) {
 			return 0;
 		}
-		first = &cold->id;
-		if (n < DYSCO_PASSAGES_MAX) {
-			passages[n++] = passage;
-		}
 	}
-	if (n == 0) {
-		dysco_conf_fail(error, "unknown_session", "dysco session list",
-				"no such session passes a box of this agent");
-	}
-	return n;
+	return end(&found, "a box of this agent", error);
 }

@@ -4,102 +4,25 @@
  * which sessions they concern, what the new chains are, and how a job goes on
  * when sessions are refused, end, or are not waited for.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
+#define ASKING_CONFIG                                                                              \
+	"agent a1\n"                                                                               \
+	"host web address 10.0.0.1 fd00::1\n"                                                      \
+	"attach nic eth0 host web\n"                                                               \
+	"box fw 10.0.0.2 fd00::2\n"                                                                \
+	"box fw2 10.0.0.3\n"                                                                       \
+	"box fw3 10.0.0.4\n"                                                                       \
+	"type fws fw fw2 fw3\n"                                                                    \
+	"policy http via fw filter tcp dst port 80\n"                                              \
+	"policy mail via fw,fw2 filter tcp dst port 25\n"
 #include "agent/job.h"
-#include "agent/log.h"
-#include "conf/parse.h"
-#include "rewrite/edit.h"
-#include "tests/unit/fake_agent.h"
+#include "tests/unit/asking.h"
 
-static const char config[] = "agent a1\n"
-			     "host web address 10.0.0.1 fd00::1\n"
-			     "attach nic eth0 host web\n"
-			     "box fw 10.0.0.2 fd00::2\n"
-			     "box fw2 10.0.0.3\n"
-			     "box fw3 10.0.0.4\n"
-			     "type fws fw fw2 fw3\n"
-			     "policy http via fw filter tcp dst port 80\n"
-			     "policy mail via fw,fw2 filter tcp dst port 25\n";
-
-static struct fake_agent *fake;
 static uint64_t now_ns;
 
-static int set_up(void **state)
+static int begin(void **state)
 {
-	struct dysco_conf_error error;
-
-	(void)state;
 	now_ns = dysco_now_ns();
-	fake = fake_agent_new(config, &error);
-	return fake ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_agent_free(fake);
-	return 0;
-}
-
-static void session(const char *src, const char *dst)
-{
-	struct dysco_tuple tuple;
-	uint8_t packet[100];
-	size_t n;
-
-	assert_true(dysco_parse_tuple(src, dst, &tuple));
-	n = dysco_edit_make_segment(packet, sizeof(packet), &tuple, 1, 0, DYSCO_TCP_SYN, 1000, 0,
-				    NULL, 0);
-	fake_agent_punt(fake, fake->agent.config->attachments[0].id, DYSCO_OUT, packet,
-			(uint32_t)n);
-}
-
-/* The answer, now or later. */
-static json_t *ask(const char *line)
-{
-	json_t *answer = fake_agent_ask(fake, line);
-
-	if (!answer) {
-		dysco_agent_tick(&fake->agent, dysco_now_ns());
-		answer = json_incref(fake->last_answer);
-	}
-	assert_non_null(answer);
-	return answer;
-}
-
-static void expect_text(const char *line, const char *path, const char *wanted)
-{
-	json_t *answer = ask(line), *at = answer;
-	char keys[100], *key, *rest = keys, *got;
-
-	snprintf(keys, sizeof(keys), "%s", path);
-	while ((key = strsep(&rest, "/")) != NULL && at) {
-		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key))
-				       : json_object_get(at, key);
-	}
-	got = at ? json_dumps(at, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("nothing");
-	if (strcmp(got, wanted) != 0) {
-		fail_msg("%s: %s is %s, not %s", line, path, got, wanted);
-	}
-	free(got);
-	json_decref(answer);
-}
-
-static void expect_refused(const char *line, const char *code)
-{
-	char wanted[64];
-
-	snprintf(wanted, sizeof(wanted), "\"%s\"", code);
-	expect_text(line, "error/code", wanted);
+	return set_up(state);
 }
 
 static void pass(unsigned int ms)
@@ -137,7 +60,7 @@ static void statements_are_parsed(void **state)
 	expect_refused("job show 1", "unknown_job");
 	expect_refused("job abort 0", "unknown_job");
 	expect_refused("job show", "syntax");
-	expect_text("job list", "jobs", "[]");
+	expect("job list", "jobs", "[]");
 }
 
 static void every_option_has_its_effect(void **state)
@@ -171,16 +94,16 @@ static void every_option_has_its_effect(void **state)
 static void clauses_of_policies(void **state)
 {
 	(void)state;
-	expect_text("policy list", "policies/0/existing", "\"keep\"");
-	expect_text("policy list", "policies/1/mandatory", "[]");
-	expect_text("policy replace mail via fws mandatory fws existing keep filter tcp dst "
-		    "port 25",
-		    "error", "nothing");
-	expect_text("policy list", "policies/1/mandatory", "[\"fws\"]");
-	expect_text("policy add new via 10.0.0.2 mandatory 10.0.0.2 existing move filter tcp",
-		    "job", "1");
-	expect_text("policy list", "policies/2/mandatory", "[\"fw\"]");
-	expect_text("policy list", "policies/2/existing", "\"move\"");
+	expect("policy list", "policies/0/existing", "\"keep\"");
+	expect("policy list", "policies/1/mandatory", "[]");
+	expect("policy replace mail via fws mandatory fws existing keep filter tcp dst "
+	       "port 25",
+	       "error", "nothing");
+	expect("policy list", "policies/1/mandatory", "[\"fws\"]");
+	expect("policy add new via 10.0.0.2 mandatory 10.0.0.2 existing move filter tcp", "job",
+	       "1");
+	expect("policy list", "policies/2/mandatory", "[\"fw\"]");
+	expect("policy list", "policies/2/existing", "\"move\"");
 	expect_refused("policy add bad mandatory fw via fw filter tcp", "unknown_box");
 	expect_refused("policy add bad via fw existing leave filter tcp", "bad_value");
 }
@@ -193,9 +116,9 @@ static void a_box_that_is_down_is_the_last_choice(void **state)
 	int had, first, second;
 
 	(void)state;
-	expect_text("type add hashed fw fw2 fw3 select consistent-hash", "error", "nothing");
-	expect_text("policy replace http via hashed filter tcp dst port 80", "error", "nothing");
-	session("10.0.0.1:4000", "10.9.0.1:80");
+	expect("type add hashed fw fw2 fw3 select consistent-hash", "error", "nothing");
+	expect("policy replace http via hashed filter tcp dst port 80", "error", "nothing");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
 	had = dysco_box_by_address(&fake->agent.config->setup, &fake->legs[1].wire_tuple.dst);
 	assert_in_range(had, 0, 2);
 	first = had == 0;
@@ -209,56 +132,50 @@ static void a_box_that_is_down_is_the_last_choice(void **state)
 		snprintf(wanted, sizeof(wanted), "\"%s\"", addr);
 		snprintf(line, sizeof(line), "session replace --policy http %.63s hashed --dry-run",
 			 setup->boxes[had].name);
-		expect_text(line, "sessions/0/to/0", wanted);
+		expect(line, "sessions/0/to/0", wanted);
 	}
 }
 
 static void dry_runs_tell_every_session(void **state)
 {
 	(void)state;
-	session("10.0.0.1:4000", "10.9.0.1:80");
-	session("10.0.0.1:4001", "10.9.0.1:80");
-	session("10.0.0.1:4002", "10.9.0.1:25");
-	expect_text("box drain fw --dry-run", "would", "3");
-	expect_text("box drain fw --dry-run", "sessions/0/from", "[\"10.0.0.2\",\"10.9.0.1\"]");
-	expect_text("box drain fw --dry-run", "sessions/0/to", "[\"10.9.0.1\"]");
-	expect_text("session insert --policy http fws --dry-run", "unchanged", "2");
-	expect_text("session replace --policy http fw fws --dry-run", "sessions/0/to/0",
-		    "\"10.0.0.3\"");
-	expect_text("session replace --policy http fw fws --dry-run", "sessions/1/to/0",
-		    "\"10.0.0.4\"");
-	expect_text("session replace --policy http fw fws --dry-run", "sessions/0/to/0",
-		    "\"10.0.0.3\""); /* nobody has had a turn */
-	expect_text("session remove --filter 'port 4001' fw --dry-run", "would", "1");
-	expect_text("session remove --policy mail fw2 --dry-run", "causes/0/cause",
-		    "\"unknown_host\""); /* behind fw, whose agent can do it */
-	expect_text("session remove --policy mail fw2 --dry-run", "sessions/0/message",
-		    "\"'fw2' does not follow a host of this agent in the session's chain\"");
-	expect_text("session remove --policy mail fw fw2 --dry-run", "sessions/0/to",
-		    "[\"10.9.0.1\"]");
-	expect_text("session remove --policy mail fw fw3 --dry-run", "causes/0/cause",
-		    "\"unknown_box\"");
-	expect_text("session remove 10.0.0.1:4000 10.9.0.1:80 fw --dry-run", "would", "1");
-	expect_text("job list", "jobs", "[]");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	send_syn("10.0.0.1:4001", "10.9.0.1:80");
+	send_syn("10.0.0.1:4002", "10.9.0.1:25");
+	expect("box drain fw --dry-run", "would", "3");
+	expect("box drain fw --dry-run", "sessions/0/from", "[\"10.0.0.2\",\"10.9.0.1\"]");
+	expect("box drain fw --dry-run", "sessions/0/to", "[\"10.9.0.1\"]");
+	expect("session insert --policy http fws --dry-run", "unchanged", "2");
+	expect("session replace --policy http fw fws --dry-run", "sessions/0/to/0", "\"10.0.0.3\"");
+	expect("session replace --policy http fw fws --dry-run", "sessions/1/to/0", "\"10.0.0.4\"");
+	expect("session replace --policy http fw fws --dry-run", "sessions/0/to/0",
+	       "\"10.0.0.3\""); /* nobody has had a turn */
+	expect("session remove --filter 'port 4001' fw --dry-run", "would", "1");
+	expect("session remove --policy mail fw2 --dry-run", "causes/0/cause",
+	       "\"unknown_host\""); /* behind fw, whose agent can do it */
+	expect("session remove --policy mail fw2 --dry-run", "sessions/0/message",
+	       "\"'fw2' does not follow a host of this agent in the session's chain\"");
+	expect("session remove --policy mail fw fw2 --dry-run", "sessions/0/to", "[\"10.9.0.1\"]");
+	expect("session remove --policy mail fw fw3 --dry-run", "causes/0/cause",
+	       "\"unknown_box\"");
+	expect("session remove 10.0.0.1:4000 10.9.0.1:80 fw --dry-run", "would", "1");
+	expect("job list", "jobs", "[]");
 }
 
 static void mandatory_boxes_stay(void **state)
 {
 	(void)state;
-	expect_text("policy replace http via fw mandatory fw filter tcp dst port 80", "error",
-		    "nothing");
-	session("10.0.0.1:4000", "10.9.0.1:80");
-	expect_text("session show 10.0.0.1:4000 10.9.0.1:80", "sessions/0/chain/0/mandatory",
-		    "true");
-	expect_text("session show 10.0.0.1:4000 10.9.0.1:80", "sessions/0/chain/1/mandatory",
-		    "false");
+	expect("policy replace http via fw mandatory fw filter tcp dst port 80", "error",
+	       "nothing");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	expect("session show 10.0.0.1:4000 10.9.0.1:80", "sessions/0/chain/0/mandatory", "true");
+	expect("session show 10.0.0.1:4000 10.9.0.1:80", "sessions/0/chain/1/mandatory", "false");
 	expect_refused("session remove 10.0.0.1:4000 10.9.0.1:80 fw", "mandatory");
-	expect_text("session remove --policy http fw --dry-run", "causes/0/cause", "\"mandatory\"");
-	expect_text("session remove --policy http fw --force --dry-run", "would", "1");
-	expect_text("session replace --policy http fw fw2 --dry-run", "would", "1");
-	expect_text("type remove fws", "error", "nothing");
-	expect_text("session replace --policy http fw fw2 --dry-run", "causes/0/cause",
-		    "\"mandatory\"");
+	expect("session remove --policy http fw --dry-run", "causes/0/cause", "\"mandatory\"");
+	expect("session remove --policy http fw --force --dry-run", "would", "1");
+	expect("session replace --policy http fw fw2 --dry-run", "would", "1");
+	expect("type remove fws", "error", "nothing");
+	expect("session replace --policy http fw fw2 --dry-run", "causes/0/cause", "\"mandatory\"");
 }
 
 /* ---- draining ---- */
@@ -266,25 +183,25 @@ static void mandatory_boxes_stay(void **state)
 static void a_draining_box_gets_no_sessions(void **state)
 {
 	(void)state;
-	expect_text("box drain fw2", "policies", "[\"mail\"]");
-	expect_text("box list", "boxes/1/draining", "true");
-	expect_text("policy replace http via fws filter tcp dst port 80", "error", "nothing");
+	expect("box drain fw2", "policies", "[\"mail\"]");
+	expect("box list", "boxes/1/draining", "true");
+	expect("policy replace http via fws filter tcp dst port 80", "error", "nothing");
 	for (int i = 0; i < 4; i++) {
 		char src[32];
 
 		snprintf(src, sizeof(src), "10.0.0.1:%d", 4000 + i);
-		session(src, "10.9.0.1:80");
+		send_syn(src, "10.9.0.1:80");
 	}
-	expect_text("session list peer 10.0.0.3", "total", "0");
-	expect_text("box drain fw", "policies", "[\"mail\"]");
+	expect("session list peer 10.0.0.3", "total", "0");
+	expect("box drain fw", "policies", "[\"mail\"]");
 	expect_refused("box drain fw3", "in_use");
-	expect_text("box drain fw3 --force --dry-run", "error", "nothing");
-	expect_text("box list", "boxes/2/draining", "false");
-	expect_text("box drain 10.0.0.4 --force", "error", "nothing");
-	expect_text("box list", "boxes/2/draining", "true");
-	expect_text("policy test 10.0.0.1:9 10.9.0.1:80", "verdict", "\"drop\"");
-	expect_text("box undrain fw3", "error", "nothing");
-	expect_text("policy test 10.0.0.1:9 10.9.0.1:80", "hops/0", "\"10.0.0.4\"");
+	expect("box drain fw3 --force --dry-run", "error", "nothing");
+	expect("box list", "boxes/2/draining", "false");
+	expect("box drain 10.0.0.4 --force", "error", "nothing");
+	expect("box list", "boxes/2/draining", "true");
+	expect("policy test 10.0.0.1:9 10.9.0.1:80", "verdict", "\"drop\"");
+	expect("box undrain fw3", "error", "nothing");
+	expect("policy test 10.0.0.1:9 10.9.0.1:80", "hops/0", "\"10.0.0.4\"");
 }
 
 static void draining_survives_a_reload(void **state)
@@ -293,13 +210,13 @@ static void draining_survives_a_reload(void **state)
 	struct dysco_conf_error error;
 
 	(void)state;
-	expect_text("box drain fw2", "error", "nothing");
-	expect_text("box drain fw3", "error", "nothing");
-	expect_text("box undrain fw3", "error", "nothing");
+	expect("box drain fw2", "error", "nothing");
+	expect("box drain fw3", "error", "nothing");
+	expect("box undrain fw3", "error", "nothing");
 	assert_int_equal(dysco_config_read(base, "t", config, strlen(config), &error), 0);
 	assert_int_equal(dysco_agent_reload(&fake->agent, base, &error), 0);
-	expect_text("box list", "boxes/1/draining", "true");
-	expect_text("box list", "boxes/2/draining", "false");
+	expect("box list", "boxes/1/draining", "true");
+	expect("box list", "boxes/2/draining", "false");
 }
 
 /* ---- jobs ---- */
@@ -307,58 +224,58 @@ static void draining_survives_a_reload(void **state)
 static void what_is_refused_for_a_moment_is_tried_again(void **state)
 {
 	(void)state;
-	session("10.0.0.1:4000", "10.9.0.1:80"); /* not established: not ready */
-	expect_text("session remove --policy http fw", "job", "1");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80"); /* not established: not ready */
+	expect("session remove --policy http fw", "job", "1");
 	for (unsigned int i = 1; i < DYSCO_JOB_TRIES; i++) {
-		expect_text("job show 1", "state", "\"running\"");
+		expect("job show 1", "state", "\"running\"");
 		pass(4000);
 	}
-	expect_text("job show 1", "state", "\"done\"");
-	expect_text("job show 1", "failed", "1");
-	expect_text("job show 1", "retried", "5");
-	expect_text("job show 1", "causes/0/cause", "\"not_ready\"");
+	expect("job show 1", "state", "\"done\"");
+	expect("job show 1", "failed", "1");
+	expect("job show 1", "retried", "5");
+	expect("job show 1", "causes/0/cause", "\"not_ready\"");
 	expect_refused("job pause 1", "unknown_job");
 }
 
 static void jobs_are_steered(void **state)
 {
 	(void)state;
-	session("10.0.0.1:4000", "10.9.0.1:80");
-	expect_text("session remove --policy http fw --rate 1", "job", "1");
-	expect_text("job pause 1", "state", "\"paused\"");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	expect("session remove --policy http fw --rate 1", "job", "1");
+	expect("job pause 1", "state", "\"paused\"");
 	pass(10000);
-	expect_text("job show 1", "retried", "1");
-	expect_text("job resume 1", "state", "\"running\"");
+	expect("job show 1", "retried", "1");
+	expect("job resume 1", "state", "\"running\"");
 	pass(10000);
 	pass(10000);
-	expect_text("job show 1", "retried", "2");
-	expect_text("job abort 1", "state", "\"aborted\"");
-	expect_text("job show 1", "causes/0/cause", "\"aborted\"");
-	expect_text("job show 1", "skipped", "1");
+	expect("job show 1", "retried", "2");
+	expect("job abort 1", "state", "\"aborted\"");
+	expect("job show 1", "causes/0/cause", "\"aborted\"");
+	expect("job show 1", "skipped", "1");
 }
 
 static void time_can_be_over(void **state)
 {
 	(void)state;
-	session("10.0.0.1:4000", "10.9.0.1:80");
-	expect_text("session remove --policy http fw --timeout 5", "job", "1");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	expect("session remove --policy http fw --timeout 5", "job", "1");
 	pass(4000);
-	expect_text("job show 1", "state", "\"running\"");
+	expect("job show 1", "state", "\"running\"");
 	pass(2000);
-	expect_text("job show 1", "state", "\"done\"");
-	expect_text("job show 1", "causes/0/cause", "\"timeout\"");
+	expect("job show 1", "state", "\"done\"");
+	expect("job show 1", "causes/0/cause", "\"timeout\"");
 }
 
 static void sessions_that_end_are_gone(void **state)
 {
 	(void)state;
-	session("10.0.0.1:4000", "10.9.0.1:80");
-	expect_text("session remove --policy http fw", "job", "1");
-	expect_text("session kill 10.0.0.1:4000 10.9.0.1:80", "killed", "1");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	expect("session remove --policy http fw", "job", "1");
+	expect("session kill 10.0.0.1:4000 10.9.0.1:80", "killed", "1");
 	pass(4000);
 	pass(4000);
-	expect_text("job show 1", "gone", "1");
-	expect_text("job show 1", "failed", "0");
+	expect("job show 1", "gone", "1");
+	expect("job show 1", "failed", "0");
 }
 
 static void jobs_are_bounded(void **state)
@@ -366,14 +283,14 @@ static void jobs_are_bounded(void **state)
 	char line[64];
 
 	(void)state;
-	session("10.0.0.1:4000", "10.9.0.1:80");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
 	for (int i = 0; i < DYSCO_JOBS_MAX; i++) {
-		expect_text("session remove --policy http fw", "error", "nothing");
+		expect("session remove --policy http fw", "error", "nothing");
 	}
 	expect_refused("session remove --policy http fw", "limit");
-	expect_text("job abort 7", "state", "\"aborted\"");
+	expect("job abort 7", "state", "\"aborted\"");
 	snprintf(line, sizeof(line), "%d", DYSCO_JOBS_MAX + 1);
-	expect_text("session remove --policy http fw", "job", line);
+	expect("session remove --policy http fw", "job", line);
 	expect_refused("job show 7", "unknown_job");
 }
 
@@ -394,45 +311,45 @@ static void a_client_that_left_gets_no_dry_run(void **state)
 static void only_those_that_differ_are_moved(void **state)
 {
 	(void)state;
-	session("10.0.0.1:4000", "10.9.0.1:80");
-	session("10.0.0.1:4001", "10.9.0.1:25");
-	expect_text("policy replace http via fw existing move filter tcp dst port 80", "job",
-		    "nothing"); /* no other chain */
-	expect_text("policy replace http via fw2 existing move filter tcp dst port 80", "job", "1");
+	send_syn("10.0.0.1:4000", "10.9.0.1:80");
+	send_syn("10.0.0.1:4001", "10.9.0.1:25");
+	expect("policy replace http via fw existing move filter tcp dst port 80", "job",
+	       "nothing"); /* no other chain */
+	expect("policy replace http via fw2 existing move filter tcp dst port 80", "job", "1");
 	pass(1);
-	expect_text("job show 1", "pending", "1");
-	expect_text("job show 1", "what", "\"existing: move http\"");
-	expect_text("policy add all priority 200 via fw existing move filter tcp dst port 80",
-		    "job", "2");
+	expect("job show 1", "pending", "1");
+	expect("job show 1", "what", "\"existing: move http\"");
+	expect("policy add all priority 200 via fw existing move filter tcp dst port 80", "job",
+	       "2");
 	pass(1);
-	expect_text("job show 2", "unchanged", "1");
-	expect_text("session list policy all", "total", "1"); /* it is that policy's now */
-	expect_text("policy replace mail via fw3 filter tcp dst port 25", "job", "nothing");
-	expect_text("policy remove all", "job", "3");
+	expect("job show 2", "unchanged", "1");
+	expect("session list policy all", "total", "1"); /* it is that policy's now */
+	expect("policy replace mail via fw3 filter tcp dst port 25", "job", "nothing");
+	expect("policy remove all", "job", "3");
 	pass(1);
-	expect_text("job show 3", "pending", "1");
+	expect("job show 3", "pending", "1");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, begin, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(statements_are_parsed),
-	    TEST(every_option_has_its_effect),
-	    TEST(clauses_of_policies),
-	    TEST(a_box_that_is_down_is_the_last_choice),
-	    TEST(dry_runs_tell_every_session),
-	    TEST(mandatory_boxes_stay),
-	    TEST(a_draining_box_gets_no_sessions),
-	    TEST(draining_survives_a_reload),
-	    TEST(what_is_refused_for_a_moment_is_tried_again),
-	    TEST(jobs_are_steered),
-	    TEST(time_can_be_over),
-	    TEST(sessions_that_end_are_gone),
-	    TEST(jobs_are_bounded),
-	    TEST(a_client_that_left_gets_no_dry_run),
-	    TEST(only_those_that_differ_are_moved),
+	    CASE(statements_are_parsed),
+	    CASE(every_option_has_its_effect),
+	    CASE(clauses_of_policies),
+	    CASE(a_box_that_is_down_is_the_last_choice),
+	    CASE(dry_runs_tell_every_session),
+	    CASE(mandatory_boxes_stay),
+	    CASE(a_draining_box_gets_no_sessions),
+	    CASE(draining_survives_a_reload),
+	    CASE(what_is_refused_for_a_moment_is_tried_again),
+	    CASE(jobs_are_steered),
+	    CASE(time_can_be_over),
+	    CASE(sessions_that_end_are_gone),
+	    CASE(jobs_are_bounded),
+	    CASE(a_client_that_left_gets_no_dry_run),
+	    CASE(only_those_that_differ_are_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
