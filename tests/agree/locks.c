@@ -311,8 +311,9 @@ static void choose(struct walk *w, uint64_t seed)
 	printf(" seed %llu\n", (unsigned long long)seed);
 }
 
-static bool run(struct walk *w, uint64_t seed)
+static bool run(void *walk, uint64_t seed)
 {
+	struct walk *w = walk;
 	uint32_t after = 0;
 
 	memset(w, 0, sizeof(*w));
@@ -414,8 +415,9 @@ static bool follow(struct walk *w, const char *word, uint8_t at, uint8_t who)
 }
 
 /* A trail as text: a first line, `run` with the anchors, then a step a line. */
-static bool trail(struct walk *w, const char *path)
+static bool trail(void *walk, const char *path)
 {
+	struct walk *w = walk;
 	FILE *file = fopen(path, "r");
 	unsigned int n[6], at, who, step = 0;
 	char word[16];
@@ -446,13 +448,8 @@ static bool trail(struct walk *w, const char *path)
 int main(int argc, char **argv)
 {
 	struct walk *w = malloc(sizeof(*w));
-	uint64_t first = argc == 3 ? strtoull(argv[1], NULL, 10) : 0;
-	uint64_t last = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-	bool good = w && (first > 0 || (argc == 2 && trail(w, argv[1])));
+	int wrong = row_main(argc, argv, w, run, trail);
 
-	for (uint64_t seed = first; good && argc == 3 && seed <= last; seed++) {
-		good = run(w, seed);
-	}
 	free(w);
-	return good ? 0 : 1;
+	return wrong;
 }

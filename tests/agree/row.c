@@ -2,6 +2,7 @@
 /* The row of row.h: hosts, packets, and what is to be seen of them. */
 #include "tests/agree/row.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PORT_SERVER = 80, PORT_CLIENT = 1000 };
@@ -463,4 +464,17 @@ void row_observe(const struct row *row, struct row_state *s)
 		s->ls[a] = left_state(row, a);
 		s->rs[a] = right_state(row, a);
 	}
+}
+
+int row_main(int argc, char **argv, void *walk, bool (*run)(void *walk, uint64_t seed),
+	     bool (*trail)(void *walk, const char *path))
+{
+	uint64_t first = argc == 3 ? strtoull(argv[1], NULL, 10) : 0;
+	uint64_t last = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
+	bool good = walk && (first > 0 || (argc == 2 && trail(walk, argv[1])));
+
+	for (uint64_t seed = first; good && argc == 3 && seed <= last; seed++) {
+		good = run(walk, seed);
+	}
+	return good ? 0 : 1;
 }

@@ -106,4 +106,11 @@ void row_cancel(struct row *row, uint8_t attempt);
 const struct dysco_attempt *row_record(const struct row *row, uint8_t host, uint8_t attempt);
 void row_observe(const struct row *row, struct row_state *state);
 
+/*
+ * A model's program: `FIRST LAST`, the seeds of random runs, or the path of one trail; both
+ * are given the walk (NULL: out of memory). The exit code.
+ */
+int row_main(int argc, char **argv, void *walk, bool (*run)(void *walk, uint64_t seed),
+	     bool (*trail)(void *walk, const char *path));
+
 #endif

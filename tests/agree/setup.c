@@ -493,8 +493,9 @@ static bool follow_name(struct walk *w, const char *name)
 }
 
 /* A first line, then a step a line, of the model from its start on. */
-static bool trail(struct walk *w, const char *path)
+static bool trail(void *walk, const char *path)
 {
+	struct walk *w = walk;
 	FILE *file = fopen(path, "r");
 	unsigned int taken = 0;
 	char first[16], second[16];
@@ -523,8 +524,10 @@ static bool trail(struct walk *w, const char *path)
 
 /* ---- runs ---- */
 
-static bool run(struct walk *w, uint64_t seed)
+static bool run(void *walk, uint64_t seed)
 {
+	struct walk *w = walk;
+
 	start(w, seed);
 	for (uint32_t n = 0; n < STEPS && !w->row.broken; n++) {
 		some_event(w);
@@ -538,13 +541,8 @@ static bool run(struct walk *w, uint64_t seed)
 int main(int argc, char **argv)
 {
 	struct walk *w = malloc(sizeof(*w));
-	uint64_t first = argc == 3 ? strtoull(argv[1], NULL, 10) : 0;
-	uint64_t last = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-	bool good = w && (first > 0 || (argc == 2 && trail(w, argv[1])));
+	int wrong = row_main(argc, argv, w, run, trail);
 
-	for (uint64_t seed = first; good && argc == 3 && seed <= last; seed++) {
-		good = run(w, seed);
-	}
 	free(w);
-	return good ? 0 : 1;
+	return wrong;
 }
