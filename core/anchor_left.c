@@ -41,6 +41,7 @@ static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t in
 		dysco_new_path_ack(core, index, w->out); /* R answers with its window of then */
 		return;
 	}
+	dysco_new_path_ack(core, index, w->out); /* with the window that R's cut has to fit into */
 	dysco_anchor_make_cut(core, index);
 	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_CUTTING);
 	dysco_anchor_tell_cut(core, w->out, index, 0);
@@ -131,6 +132,7 @@ static void left_cut(struct dysco_core *core, const struct dysco_mail *mail, uin
 	if (a->state == DYSCO_ATTEMPT_CUTTING ||
 	    (a->state == DYSCO_ATTEMPT_CANCELLING && a->cut_made && refused)) {
 		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
+		dysco_new_path_grant(core, index, mail->w->out);
 		a->seen |= DYSCO_ATTEMPT_PEER_CUT | DYSCO_ATTEMPT_CUT_SEEN;
 		a->reason = DYSCO_NACK_NONE;
 		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);

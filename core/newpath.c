@@ -141,6 +141,22 @@ void dysco_new_path_ack(struct dysco_core *core, uint32_t index, struct dysco_ac
 	emit(core, out, index, DYSCO_TCP_ACK, a->isn + 1, a->peer_isn + 1, NULL, 0);
 }
 
+/*
+ * While the cut was unknown, less than the host granted may have been told. Who
+ * still has bytes under way hears of it by their acknowledgements.
+ */
+void dysco_new_path_grant(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_two *two = &a->two;
+
+	if (two->host_ack == two->peer_cut &&
+	    dysco_after(two->host_edge, two->told_edge[DYSCO_PATH_OLD])) {
+		emit(core, out, index, DYSCO_TCP_ACK | DYSCO_TCP_PSH,
+		     a->isn + 1 + (two->sent_end - two->cut), a->peer_isn + 1, NULL, 0);
+	}
+}
+
 void dysco_new_path_reset(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);

@@ -68,6 +68,7 @@ void dysco_two_start(struct dysco_two *two, dysco_seq_t cut, dysco_seq_t acked, 
 	two->edge = edge;
 	two->host_ack = host_ack;
 	two->host_edge = dysco_seq_max(host_edge, host_ack);
+	two->window = dysco_seq_sub(two->host_edge, host_ack);
 	two->seq_end = dysco_seq_max(seq_end, host_ack);
 	two->next = host_ack;
 	two->peer_cut = host_ack;
@@ -265,6 +266,25 @@ static bool is_news(const struct dysco_two *two, enum dysco_path path,
 	       (own && (dysco_after(s->ack, two->told_ack[path]) || two->owes[path]));
 }
 
+/*
+ * The right edge that a path is told. A window on the new path that starts from
+ * another number than the peer's cut would grant more than our host did: none
+ * while the cut is unknown. Until then the old path grants no more than the
+ * boxes of the new one were shown, from what the peer has sent on: it may cut at
+ * any moment (docs/protocol.md 12.4).
+ */
+static dysco_seq_t edge_on(const struct dysco_two *two, enum dysco_path path, dysco_seq_t ack)
+{
+	dysco_seq_t edge = two->host_edge;
+
+	if (!two->peer_known) {
+		edge = path == DYSCO_PATH_NEW
+			   ? ack
+			   : dysco_seq_min(edge, dysco_seq_add(two->seq_end, two->window));
+	}
+	return dysco_seq_max(edge, ack);
+}
+
 /* A part for a path, with the acknowledgement and the right edge that belong there. */
 static struct dysco_segment *put(struct dysco_two *two, struct dysco_parts *parts,
 				 enum dysco_path path, const struct dysco_segment *from)
@@ -279,13 +299,7 @@ static struct dysco_segment *put(struct dysco_two *two, struct dysco_parts *part
 		return s;
 	}
 	s->ack = ack_on(two, path, from->ack);
-	/*
-	 * A window on the new path that starts from another number than the peer's cut would
-	 * grant more than our host did: none while the cut is unknown.
-	 */
-	s->edge = path == DYSCO_PATH_NEW && !two->peer_known
-		      ? s->ack
-		      : dysco_seq_max(two->host_edge, s->ack);
+	s->edge = edge_on(two, path, s->ack);
 	clip_sack(two, path, s);
 	two->told_ack[path] = dysco_seq_max(two->told_ack[path], s->ack);
 	two->told_edge[path] = dysco_seq_max(two->told_edge[path], s->edge);

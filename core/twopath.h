@@ -59,6 +59,7 @@ struct dysco_two {
 	dysco_seq_t next;	  /* the number our host expects, as far as we can tell */
 	dysco_seq_t host_ack;	  /* highest ack our host has sent */
 	dysco_seq_t host_edge;	  /* highest right edge our host has granted */
+	dysco_seq_t window;	  /* granted when the cut was made: as much as the boxes were shown */
 	dysco_seq_t sent_end;	  /* one past the highest number our host has sent */
 	dysco_seq_t told_ack[2];  /* highest ack number sent, by enum dysco_path */
 	dysco_seq_t told_edge[2]; /* highest right edge sent, by enum dysco_path */

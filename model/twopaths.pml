@@ -188,6 +188,10 @@ inline clamp(e)
 	if
 	:: mode[e] >= TWO && p == OLD -> pa = MIN(a, peer[e])
 	:: mode[e] >= TWO && p == NEW -> pa = MAX(a, peer[e]); pw = MAX(w, peer[e])
+#ifndef WINDOW_UNSEEN
+	/* R may cut at any moment: no more than what the new box was shown */
+	:: mode[e] == CUTTING && p == OLD -> pw = MIN(w, MAX(a, MOD(seq_end[e] + window[1])))
+#endif
 	:: else
 	fi
 }
@@ -518,18 +522,16 @@ proctype anchors()
 {
 end:	do
 	/* opening ACK, third ACK, again when more can be shown: the windows of the moment */
-	:: d_step { mode[1] == ONE && SHOWS_MORE ->
+	:: d_step { mode[0] == ONE && SHOWS_MORE ->
 		window[0] = (WINDOW_OF(1) > window[0] -> WINDOW_OF(1) : window[0]);
-		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]);
-		if
-		:: mode[0] == CUTTING ->
-			box_edge[2] = MAX(MOD(BASE(0) + window[0]), box_edge[2]);
-			box_edge[3] = MAX(MOD(BASE(1) + window[1]), box_edge[3])
-		:: else
-		fi }
+		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]) }
 	:: d_step { mode[0] == ONE && BOX_KNOWS(0) ->
 		mode[0] = CUTTING;
 		cut[0] = NUM(0, nxt[0]);
+#ifndef WINDOW_UNSEEN
+		/* an ACK goes before CUT */
+		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]);
+#endif
 		told[0] = MOD(PEER(0) + wup[0]);
 		edge_new[0] = MOD(PEER(0) + shown[0]);
 		box_end[2] = BASE(0);
@@ -537,7 +539,8 @@ end:	do
 		box_edge[2] = MOD(BASE(0) + window[0]);
 		box_edge[3] = MOD(BASE(1) + window[1]) }
 	/* CUT; of the new path's window nothing is told by it */
-	:: d_step { mode[0] >= CUTTING && mode[1] == ONE && BOX_KNOWS(1) ->
+	:: d_step { mode[0] >= CUTTING && mode[1] == ONE ->
+		assert(BOX_KNOWS(1));
 		mode[1] = TWO;
 		cut[1] = NUM(1, nxt[1]);
 		peer[1] = MOD(cut[0] + D0);

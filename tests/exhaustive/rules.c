@@ -146,8 +146,10 @@ static void check_ack(const struct dysco_two *before, const struct dysco_two *tw
 		CHECK("window before the cut is known",
 		      old || two->peer_known || q->edge == q->ack);
 		CHECK("the right edge is not kept",
-		      (!old && !two->peer_known) ||
-			  q->edge == dysco_seq_max(two->host_edge, q->ack));
+		      !two->peer_known || q->edge == dysco_seq_max(two->host_edge, q->ack));
+		CHECK("more is granted than the boxes of the new path were shown",
+		      two->peer_known || !old || q->edge == q->ack ||
+			  q->edge == dysco_seq_min(two->host_edge, at(two->seq_end + two->window)));
 		CHECK("the right edge goes back",
 		      !dysco_after(before->told_edge[path], q->edge) || (!old && !two->peer_known));
 		CHECK("still owes", !two->owes[path]);
