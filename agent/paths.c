@@ -244,7 +244,8 @@ static void step(struct dysco_agent *agent, uint64_t now_ns, struct dysco_check 
 	end(agent, now_ns, c, whole);
 }
 
-static void begin(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
+/* false: too many are under way. */
+static bool begin(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
 {
 	const struct dysco_address_list *list = &cold_of(agent, slot)->list;
 	struct dysco_check *c = NULL;
@@ -253,7 +254,7 @@ static void begin(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
 		c = agent->health->check[i].slot == DYSCO_NO_SLOT ? &agent->health->check[i] : NULL;
 	}
 	if (!c) {
-		return;
+		return false;
 	}
 	memset(c, 0, sizeof(*c));
 	c->slot = slot;
@@ -266,6 +267,7 @@ static void begin(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
 	}
 	agent->core.stats.counters[DYSCO_COUNTER_PATHS_CHECKED]++;
 	ask_all(agent, now_ns, c);
+	return true;
 }
 
 void dysco_paths_answered(struct dysco_agent *agent, const struct dysco_addr *from,
@@ -419,14 +421,14 @@ static void attend(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
 	if (health->allowance_ns < cost_ns) {
 		return;
 	}
+	if (leg_of(agent, slot)->role != DYSCO_ROLE_FIRST) {
+		call(agent, now_ns, slot);
+	} else if (!begin(agent, now_ns, slot)) {
+		return;
+	}
 	health->allowance_ns -= cost_ns;
 	health->watch[slot].asked = false;
 	health->watch[slot].epoch = health->epoch;
-	if (leg_of(agent, slot)->role == DYSCO_ROLE_FIRST) {
-		begin(agent, now_ns, slot);
-	} else {
-		call(agent, now_ns, slot);
-	}
 }
 
 static void watch(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)

@@ -230,7 +230,7 @@ static size_t reconfiguration(uint8_t *out, const struct world *w, struct progra
 	    (uint8_t)(DYSCO_MSG_LOCK + type % (DYSCO_MSG_TRIGGER_REPLY - DYSCO_MSG_LOCK + 1));
 	msg.id.b[0] = next(program) & 3;
 	if (type & 0x80) { /* of health: they travel on control sessions, too */
-		struct dysco_msg_trace probe = {.id = msg.id, .nonce = 1, .flags = type & 6};
+		struct dysco_msg_trace probe = {.id = msg.id, .nonce = 1, .flags = type & 14};
 
 		hdr.type = DYSCO_MSG_PROBE;
 		return dysco_message_write_probe(out, &hdr, &probe, key);

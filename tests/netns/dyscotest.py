@@ -96,10 +96,11 @@ class Capture:
 
     def __init__(self, lab, node, interface, expression):
         # pylint: disable=consider-using-with
+        # -s: in immediate mode every packet takes a buffer of the longest one
         self.output = tempfile.NamedTemporaryFile("w+", encoding="utf-8")
         self.errors = tempfile.NamedTemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", lab.netns(node), "tcpdump", "-l", "-n", "--immediate-mode", "-i", interface, *expression.split()],
+            ["ip", "netns", "exec", lab.netns(node), "tcpdump", "-l", "-n", "-s", "256", "-B", "8192", "--immediate-mode", "-i", interface, *expression.split()],
             stdout=self.output, stderr=self.errors)
         peers.eventually(self._captures, lambda: f"tcpdump does not start: {self._read(self.errors)}")
 

@@ -153,6 +153,12 @@ class SeenWithPort(Seen):
 
 
 class SeenWithNic(Seen):
+    """Nothing else is on the links: no agent asks another one."""
+
+    def setUp(self):
+        for node in ("client", *self.box_names(), "server"):
+            self.lab.ask(self.agent(node), "health off")
+
     def test_the_network_sees_the_subsessions(self):
         for version in (4, 6):
             with self.subTest(ip=version), Capture(self.lab, "core", "box1", "tcp") as capture:

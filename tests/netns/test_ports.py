@@ -85,7 +85,7 @@ class Exhausted(OnStar):
 
     boxes = 1
     expected = ("all port pairs towards its next hop are in use",)
-    config = ("timeout linger 2", "ports 50000-50001", "timeout embryonic 30")
+    config = ("timeout linger 2", "ports 50000-50001", "timeout embryonic 30", "health off")  # questions take a pair, too
     policies = ("via fw1 filter tcp dst port 80", "via fw1 fail open filter tcp dst port 81")
 
     def tearDown(self):
