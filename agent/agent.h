@@ -209,6 +209,21 @@ void dysco_reconfig_forget(struct dysco_agent *agent, const void *client);
 int dysco_recover_start(struct dysco_agent *agent, void *client, const struct dysco_words *words,
 			struct dysco_conf_error *error);
 
+/* ---- stack.c ---- */
+/*
+ * Of the first attachment above which the host has this connection; -ENODEV: no stack is here,
+ * or that of a gateway, which lets the session pass.
+ */
+int dysco_stack_find(const struct dysco_agent *agent, uint16_t host,
+		     const struct dysco_tuple *tuple, uint16_t *attachment,
+		     struct dysco_socket *socket);
+typedef void dysco_session_fn(void *to, uint16_t host, const struct dysco_tuple *tuple);
+/*
+ * The sessions that stacks of hosts here have opened and that are not known. `take` must not
+ * ask about sockets.
+ */
+void dysco_stack_search(struct dysco_agent *agent, dysco_session_fn *take, void *to);
+
 /* ---- late.c ---- */
 /* session adopt: 0: *now is the answer, or NULL: it comes LATER. */
 int dysco_late_request(struct dysco_agent *agent, void *client, const struct dysco_words *words,
@@ -216,15 +231,9 @@ int dysco_late_request(struct dysco_agent *agent, void *client, const struct dys
 /* dysco_reconfig_one(), for sessions too that are not known here or not watched for long enough. */
 json_t *dysco_late_change(struct dysco_agent *agent, void *client, const struct dysco_words *words,
 			  struct dysco_order *order, bool *later, struct dysco_conf_error *error);
-typedef void dysco_late_fn(void *to, uint16_t host, const struct dysco_tuple *tuple);
 /*
- * The sessions that stacks of hosts here have opened and that are not known. `take` must not
- * ask about sockets.
- */
-void dysco_late_search(struct dysco_agent *agent, dysco_late_fn *take, void *to);
-/*
- * Adopts one of them for a job. 0: dysco_job_adopted() will be called; 1: it is known already;
- * -1: *error.
+ * Adopts one that dysco_stack_search() has found, for a job. 0: dysco_job_adopted() will be called;
+ * 1: it is known already; -1: *error.
  */
 int dysco_late_begin(struct dysco_agent *agent, uint16_t host, const struct dysco_tuple *tuple,
 		     uint32_t job, uint32_t target, uint32_t *slot, struct dysco_conf_error *error);

@@ -126,7 +126,7 @@ static void scan_stacks(struct dysco_agent *agent, struct dysco_job *job)
 	enum dysco_wish_kind kind = job->order->wish.kind;
 
 	if (kind == DYSCO_WISH_ADOPT || kind == DYSCO_WISH_POLICY) {
-		dysco_late_search(agent, collect_old, &collecting);
+		dysco_stack_search(agent, collect_old, &collecting);
 	}
 	/* what is known is not adopted again */
 	job->scan_slot = kind == DYSCO_WISH_ADOPT ? UINT32_MAX : 1;

@@ -58,51 +58,6 @@ static void free_adoption(struct dysco_adoption *a)
 	free(a);
 }
 
-/* ---- the host's stack ---- */
-
-static bool has_stack(const struct dysco_agent *agent, const struct dysco_attachment *a,
-		      uint16_t host)
-{
-	return a->host == host && a->mode == DYSCO_ATTACH_NIC && agent->attached[a->id].ifindex;
-}
-
-/* Does the host have this address, or is it that of a machine behind it? */
-static bool is_own(const struct dysco_agent *agent, uint16_t id, const struct dysco_addr *addr)
-{
-	const struct dysco_host *host = dysco_setup_host(&agent->config->setup, id);
-
-	for (uint8_t i = 0; host && i < host->n_prefixes; i++) {
-		if (host->prefixes[i].bits == 128 &&
-		    dysco_addr_equal(&host->prefixes[i].addr, addr)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Of the first attachment above which the host has this connection; -ENODEV: no stack is here,
- * or that of a gateway, which lets the session pass.
- */
-static int find_socket(const struct dysco_agent *agent, uint16_t host,
-		       const struct dysco_tuple *tuple, uint16_t *attachment,
-		       struct dysco_socket *socket)
-{
-	const struct dysco_config *config = agent->config;
-	int result = -ENODEV;
-
-	for (uint16_t i = 0; i < config->n_attachments && result != 0; i++) {
-		const struct dysco_attachment *a = &config->attachments[i];
-
-		if (has_stack(agent, a, host)) {
-			result =
-			    agent->system->socket(agent->system->context, a->netns, tuple, socket);
-			*attachment = a->id;
-		}
-	}
-	return result == -ENOTCONN && !is_own(agent, host, &tuple->src) ? -ENODEV : result;
-}
-
 /* ---- asking ---- */
 
 static const struct dysco_host *host_of(const struct dysco_agent *agent,
@@ -171,7 +126,7 @@ static uint32_t adopt(struct dysco_agent *agent, const struct dysco_tuple *tuple
 		return DYSCO_NO_SLOT;
 	}
 	late.host = host->id;
-	wrong = find_socket(agent, host->id, tuple, &late.attachment, &socket);
+	wrong = dysco_stack_find(agent, host->id, tuple, &late.attachment, &socket);
 	if (wrong != 0 && (wrong != -ENODEV || !is_beyond(agent, &late))) {
 		fail_socket(host, wrong, error);
 		return DYSCO_NO_SLOT;
@@ -257,58 +212,6 @@ static int start(struct dysco_agent *agent, void *client, const struct dysco_wor
 }
 
 /* ---- for jobs ---- */
-
-struct search {
-	struct dysco_agent *agent;
-	const struct dysco_host *host;
-	dysco_late_fn *take;
-	void *to;
-};
-
-/* One that stays within the host passes none of its attachments. */
-static void search_take(void *context, const struct dysco_tuple *tuple)
-{
-	const struct search *s = context;
-
-	if (dysco_host_has(s->host, &tuple->src) && !dysco_host_has(s->host, &tuple->dst) &&
-	    dysco_core_late_find(&s->agent->core, s->host->id, tuple) == DYSCO_NO_SLOT) {
-		s->take(s->to, s->host->id, tuple);
-	}
-}
-
-/* An earlier attachment of the same host in the same namespace: its stack has been asked. */
-static bool was_asked(const struct dysco_agent *agent, uint16_t index)
-{
-	const struct dysco_attachment *b = &agent->config->attachments[index];
-
-	for (uint16_t i = 0; i < index; i++) {
-		const struct dysco_attachment *a = &agent->config->attachments[i];
-
-		if (has_stack(agent, a, b->host) && strcmp(a->netns, b->netns) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-void dysco_late_search(struct dysco_agent *agent, dysco_late_fn *take, void *to)
-{
-	for (uint16_t i = 0; i < agent->config->n_attachments; i++) {
-		const struct dysco_attachment *a = &agent->config->attachments[i];
-		struct search search = {agent, dysco_setup_host(&agent->config->setup, a->host),
-					take, to};
-		int wrong = 0;
-
-		if (search.host && has_stack(agent, a, a->host) && !was_asked(agent, i)) {
-			wrong = agent->system->connections(agent->system->context, a->netns,
-							   search_take, &search);
-		}
-		if (wrong != 0) {
-			dysco_log(DYSCO_LOG_WARN, "the connections of host %s cannot be listed: %s",
-				  search.host->name, strerror(-wrong));
-		}
-	}
-}
 
 int dysco_late_begin(struct dysco_agent *agent, uint16_t host, const struct dysco_tuple *tuple,
 		     uint32_t job, uint32_t target, uint32_t *slot, struct dysco_conf_error *error)
@@ -486,7 +389,7 @@ static int bound(struct dysco_agent *agent, struct dysco_adoption *a, uint64_t n
 	const struct dysco_leg *leg = leg_of(agent, a);
 	struct dysco_socket socket;
 	uint16_t attachment;
-	int wrong = find_socket(agent, leg->host, &leg->host_tuple, &attachment, &socket);
+	int wrong = dysco_stack_find(agent, leg->host, &leg->host_tuple, &attachment, &socket);
 	uint32_t acked = __atomic_load_n(&leg->run[DYSCO_IN].ack, __ATOMIC_ACQUIRE);
 
 	if (wrong != 0 && wrong != -ENODEV) {
