@@ -158,18 +158,22 @@ void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysc
 
 /* ---- floors ---- */
 
-/* What our host sent long ago is acknowledged, by what its peer said last. */
+/*
+ * What our host sent long ago is acknowledged, by what its peer said last. Of an adopted
+ * session less may have come by than the host has acknowledged.
+ */
 static bool answer_host(struct dysco_work *w, uint32_t slot, const struct dysco_segment *asked)
 {
 	const struct dysco_leg *leg = dysco_leg_at(w->core, slot);
 	struct dysco_tuple to = dysco_tuple_reverse(&leg->host_tuple);
-	struct dysco_segment s = {.flags = DYSCO_TCP_ACK,
-				  .seq = leg->run[DYSCO_IN].seq_end,
-				  .ack = leg->run[DYSCO_IN].ack,
-				  .edge = leg->run[DYSCO_IN].ack + leg->run[DYSCO_IN].window,
-				  .has_ts = asked->has_ts,
-				  .tsval = asked->tsecr,
-				  .tsecr = asked->tsval};
+	struct dysco_segment s = {
+	    .flags = DYSCO_TCP_ACK,
+	    .seq = dysco_seq_max(leg->run[DYSCO_IN].seq_end, leg->run[DYSCO_OUT].ack),
+	    .ack = leg->run[DYSCO_IN].ack,
+	    .edge = leg->run[DYSCO_IN].ack + leg->run[DYSCO_IN].window,
+	    .has_ts = asked->has_ts,
+	    .tsval = asked->tsecr,
+	    .tsecr = asked->tsval};
 
 	return emit(w, DYSCO_ACT_DELIVER, slot, &s, 0, &to);
 }

@@ -36,10 +36,11 @@ static void begin_side(struct xp_track_side *side, const struct sim_segment *s,
 	side->seen = XP_SEEN_SYN;
 }
 
+/* A recovery may begin with the numbers of the connection that the box was told the end of. */
 static const char *syn_came(struct xp_box *box, const struct sim_segment *s,
-			    const struct xp_options *o)
+			    const struct xp_options *o, bool recovers)
 {
-	if (box->open && s->seq == box->side[0].isn) {
+	if (box->open && s->seq == box->side[0].isn && !(recovers && box->reset)) {
 		return NULL; /* again, perhaps long after the end */
 	}
 	if (!xp_box_closed(box)) {
@@ -144,7 +145,7 @@ static const char *segment_came(struct xp_box *box, int d, const struct sim_segm
 }
 
 /* A bare RST is a stack's answer to what it does not know: no agent sends one. */
-static const char *track(struct xp_box *box, int d, const struct sim_segment *s)
+static const char *track(struct xp_box *box, int d, const struct sim_segment *s, bool recovers)
 {
 	struct xp_options o;
 
@@ -154,7 +155,7 @@ static const char *track(struct xp_box *box, int d, const struct sim_segment *s)
 		return NULL;
 	}
 	if ((s->flags & (SIM_SYN | SIM_ACK)) == SIM_SYN) {
-		return d == 0 ? syn_came(box, s, &o) : "a SYN from the destination";
+		return d == 0 ? syn_came(box, s, &o, recovers) : "a SYN from the destination";
 	}
 	if (s->flags & SIM_SYN) {
 		return d == 1 ? syn_ack_came(box, s, &o) : "a SYN-ACK from the initiator";
@@ -229,7 +230,7 @@ void xp_box_arrived(struct xp *x, uint8_t host, const uint8_t *data, uint32_t by
 	}
 	switch (x->config->box[host]) {
 	case XP_BOX_STRICT:
-		wrong = track(&x->box[host], d, &s);
+		wrong = track(&x->box[host], d, &s, x->w.dead != 0);
 		if (wrong == stale_reset && x->w.reset_sent) {
 			return; /* its sender had not seen the last acknowledgement: as may happen
 				   to any */

@@ -208,6 +208,12 @@ static uint32_t other_end(struct xp *x, const struct dysco_leg *leg, uint8_t *ho
 	return DYSCO_NO_SLOT;
 }
 
+/* A leg that only watches is forgotten some time. */
+static bool watches(const struct xp *x, const struct dysco_leg *leg)
+{
+	return x->config->late && dysco_tuple_equal(&leg->host_tuple, &leg->wire_tuple);
+}
+
 static uint32_t count_live(struct xp *x)
 {
 	uint32_t live = 0;
@@ -215,8 +221,12 @@ static uint32_t count_live(struct xp *x)
 	for (uint8_t host = 0; host < x->config->hosts; host++) {
 		const struct xp_host *h = xp_host_load(x, host);
 
+		if (xp_is_dead(x, host)) {
+			continue;
+		}
+
 		for (uint32_t slot = 1; slot <= h->core.high_slot; slot++) {
-			live += lives(&h->dp.legs[slot]);
+			live += lives(&h->dp.legs[slot]) && !watches(x, &h->dp.legs[slot]);
 		}
 	}
 	return live;
@@ -235,6 +245,12 @@ void xp_check_path(struct xp *x)
 		return;
 	}
 
+	if (x->config->late && slot == DYSCO_NO_SLOT) {
+		return; /* nobody has adopted it */
+	}
+	if (x->config->late && dysco_core_only_watches(&x->hosts[0].core, slot)) {
+		return; /* nobody has given it a chain */
+	}
 	for (int hops = 0; slot != DYSCO_NO_SLOT && hops < XP_HOSTS; hops++) {
 		slot = other_end(x, &x->hosts[host].dp.legs[slot], &host);
 		if (slot == DYSCO_NO_SLOT || host == 1) {

@@ -5,7 +5,7 @@
  * worlds that behave alike are equal.
  */
 #include "tests/explore/explore.h"
-#include "core/internal.h"
+#include "core/reconfig.h"
 
 #include <string.h>
 
@@ -239,6 +239,12 @@ static bool lapses(const struct dysco_attempt *a)
 
 static bool ready(const struct dysco_leg *leg)
 {
+	bool seen = leg->run[DYSCO_OUT].seen & leg->run[DYSCO_IN].seen & DYSCO_SEEN_ACK;
+
+	if (dysco_tuple_equal(&leg->host_tuple, &leg->wire_tuple) &&
+	    (!seen || (leg->flags & DYSCO_LEG_LATE))) {
+		return false; /* adopted, and not known yet */
+	}
 	return (leg->role == DYSCO_ROLE_FIRST || leg->role == DYSCO_ROLE_RIGHT) &&
 	       leg->mode == DYSCO_MODE_FAST && dysco_leg_state(leg) >= DYSCO_STATE_ESTABLISHED &&
 	       dysco_leg_state(leg) < DYSCO_STATE_TIME_WAIT;
@@ -251,6 +257,8 @@ static struct xp_summary summary_of(const struct xp_host *h)
 
 	for (uint32_t slot = 1; slot <= h->core.high_slot; slot++) {
 		s.ready = ready(&h->dp.legs[slot]) ? (uint8_t)slot : s.ready;
+		s.last |= h->dp.legs[slot].role == DYSCO_ROLE_LAST &&
+			  !dysco_leg_not_ready(&h->dp.legs[slot]);
 		s.box = h->dp.legs[slot].role == DYSCO_ROLE_LEFT &&
 				h->dp.legs[slot].mode == DYSCO_MODE_FAST
 			    ? (uint8_t)slot
@@ -347,6 +355,26 @@ struct xp_host *xp_host_load(struct xp *x, uint8_t host)
 	return h;
 }
 
+/* What its stack says: all that it had sent was seen, or it has no such connection (12.8). */
+static void know_late(struct xp *x, uint8_t host)
+{
+	struct xp_host *h = &x->hosts[host];
+	const struct xp_end *e = &x->end[host & 1];
+
+	for (uint32_t slot = 1; host < 2 && slot <= h->core.high_slot; slot++) {
+		const struct dysco_leg *leg = &h->dp.legs[slot];
+
+		if (leg->mode == DYSCO_MODE_FREE || !(leg->flags & DYSCO_LEG_LATE)) {
+			continue;
+		}
+		if (e->state != XP_TCP_OPEN || e->closed || e->fin_rcvd) {
+			dysco_core_late_forget(&h->core, slot);
+		} else if (leg->run[DYSCO_OUT].seq_end == x->config->iss[host] + e->max) {
+			dysco_core_late_known(&h->core, slot);
+		}
+	}
+}
+
 /* A box that shifts numbers tells its agent by how much, once. */
 static void freeze_box(struct xp *x, uint8_t host)
 {
@@ -371,6 +399,7 @@ void xp_hosts_store(struct xp *x)
 
 		if (h->dirty) {
 			freeze_box(x, host);
+			know_late(x, host);
 			h->loaded = put_host(x, h);
 			x->w.host[host] = h->loaded;
 			h->dirty = false;

@@ -19,6 +19,18 @@
 	{                                                                                          \
 		.ask = XP_ASK_REPLACE, .host = (left), .anchor = (right), .path = { __VA_ARGS__ }  \
 	}
+#define DIES(box)                                                                                  \
+	{                                                                                          \
+		.ask = XP_ASK_DEATH, .host = (box)                                                 \
+	}
+#define RECOVER(...)                                                                               \
+	{                                                                                          \
+		.ask = XP_ASK_RECOVER, .host = 0, .anchor = 1, .path = {__VA_ARGS__}, .then = true \
+	}
+#define ADOPT                                                                                      \
+	{                                                                                          \
+		.ask = XP_ASK_ADOPT, .host = 0                                                     \
+	}
 #define PLAIN .mss = 2, .buffer = 16
 #define TCP   .mss = 2, .buffer = 16, .shift = {1, 2}
 
@@ -204,5 +216,38 @@ const struct xp_config xp_configs[] = {
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT, [4] = XP_BOX_STRICT},
      .app = {{.units = 1, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(1), .script = {REPLACE(0, 2, 3), REPLACE(2, 1, 4)}},
+    {"recover", "the box dies, and the ends do without it", .hosts = 3, .chain = {2},
+     .box = {[2] = XP_BOX_FORWARD}, ENDS(STAYS(1), STAYS(1)), PLAIN, NUMBERS, AGED(2),
+     .script = {DIES(2), RECOVER()}},
+    {"recover-replace", "another box takes a dead one's place", .hosts = 4, .chain = {2},
+     .box = {[2] = XP_BOX_FORWARD, [3] = XP_BOX_STRICT}, ENDS(STAYS(2), STAYS(1)), PLAIN, NUMBERS,
+     AGED(2), .sack = true, .script = {DIES(2), RECOVER(3)}},
+    {"recover-kept", "one of two boxes dies, the other one stays", .hosts = 4, .chain = {2, 3},
+     .box = {[2] = XP_BOX_FORWARD, [3] = XP_BOX_STRICT}, ENDS(STAYS(1), STAYS(1)), PLAIN, NUMBERS,
+     AGED(2), .script = {DIES(2), RECOVER(3)}},
+    {"recover-fin", "ends close when they can", .hosts = 4, .chain = {2},
+     .box = {[2] = XP_BOX_FORWARD, [3] = XP_BOX_STRICT},
+     .app = {{.units = 1}, {.units = 0, .closes = XP_CLOSE_AFTER_PEER}}, PLAIN, NUMBERS, AGED(2),
+     .script = {DIES(2), RECOVER(3)}},
+    {"recover-crash", "agents restart", .hosts = 4, .chain = {2},
+     .box = {[2] = XP_BOX_FORWARD, [3] = XP_BOX_STRICT}, ENDS(STAYS(1), STAYS(0)), PLAIN, NUMBERS,
+     AGED(2), .crashes = 2, .script = {DIES(2), RECOVER(3)}},
+    {"adopt", "a session without a chain is given one", .hosts = 3, .late = true,
+     .box = {[2] = XP_BOX_STRICT}, ENDS(STAYS(2), STAYS(1)), PLAIN, NUMBERS, AGED(2),
+     .script = {ADOPT, REPLACE(0, 1, 2)}},
+    {"adopt-scaled", "scaled windows, SACK, numbers wrap", .hosts = 3, .late = true,
+     .box = {[2] = XP_BOX_STRICT}, ENDS(STAYS(2), STAYS(0)), TCP, NEAR_WRAP, AGED(2), .sack = true,
+     .script = {ADOPT, REPLACE(0, 1, 2)}},
+    {"adopt-fin", "ends close at any time", .hosts = 3, .late = true, .box = {[2] = XP_BOX_STRICT},
+     .app = {{.units = 1}, {.units = 1, .closes = XP_CLOSE_AFTER_PEER}}, PLAIN, NUMBERS, AGED(2),
+     .script = {ADOPT, REPLACE(0, 1, 2)}},
+    {"adopt-crash", "agents restart", .hosts = 3, .late = true, .box = {[2] = XP_BOX_STRICT},
+     ENDS(STAYS(2), STAYS(0)), PLAIN, NUMBERS, AGED(2), .crashes = 2,
+     .script = {ADOPT, REPLACE(0, 1, 2)}},
+    {"adopt-delete", "and loses it again", .hosts = 3, .late = true, .box = {[2] = XP_BOX_STRICT},
+     ENDS(STAYS(2), STAYS(0)), PLAIN, NUMBERS, AGED(1),
+     .script = {ADOPT,
+		REPLACE(0, 1, 2),
+		{.ask = XP_ASK_REPLACE, .host = 0, .anchor = 1, .path = {0}, .then = true}}},
 };
 const size_t xp_n_configs = sizeof(xp_configs) / sizeof(xp_configs[0]);

@@ -57,7 +57,15 @@ struct xp_app {
 };
 
 /* What somebody asks for in the course of a run. */
-enum xp_ask { XP_ASK_NOTHING = 0, XP_ASK_REPLACE, XP_ASK_CANCEL, XP_ASK_TRIGGER };
+enum xp_ask {
+	XP_ASK_NOTHING = 0,
+	XP_ASK_REPLACE,
+	XP_ASK_CANCEL,
+	XP_ASK_TRIGGER,
+	XP_ASK_DEATH,	/* the host is silent from then on */
+	XP_ASK_RECOVER, /* REPLACE without the old path */
+	XP_ASK_ADOPT,	/* the first host gets a leg of a session that began without */
+};
 struct xp_step {
 	uint8_t ask;	 /* enum xp_ask */
 	uint8_t host;	 /* the left anchor; TRIGGER: the box that asks */
@@ -71,6 +79,7 @@ struct xp_config {
 	uint8_t hosts;
 	uint8_t chain[3]; /* hosts of the boxes in the chain at first, 0 ends it */
 	uint8_t box[XP_HOSTS];
+	bool late; /* no policy: the session begins without a chain */
 	struct xp_app app[2];
 	uint8_t mss, buffer;
 	uint8_t shift[2]; /* window scale, 0: none offered */
@@ -157,6 +166,7 @@ struct xp_world {
 	uint8_t n_flying, n_delayed;
 	uint8_t reset_sent; /* some end has aborted: resets are to be expected */
 	uint8_t changed;    /* a reconfiguration was completed */
+	uint8_t dead;	    /* bits: hosts that are silent */
 	uint8_t n_slow;
 	uint32_t slow[XP_SLOW];	      /* flows that are slow, by name */
 	uint32_t flying[XP_FLYING];   /* by age, or by flow and then by age */
@@ -254,6 +264,10 @@ uint32_t xp_choices(struct xp *x, struct xp_choice list[XP_CHOICES]);
 /* x->w becomes the next world; false: not a choice now (nothing done). */
 bool xp_take(struct xp *x, const struct xp_choice *choice);
 void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes, bool control);
+static inline bool xp_is_dead(const struct xp *x, uint8_t host)
+{
+	return x->w.dead >> host & 1;
+}
 uint64_t xp_fingerprint(const struct xp *x);
 /* Nothing can happen any more: x->failed when that is not a good end. */
 void xp_check_end(struct xp *x);
@@ -270,6 +284,7 @@ struct xp_summary {
 	uint8_t lapses;	       /* bits: those that end with their lease */
 	uint8_t tired;	/* bits: those of them that have repeated long enough, or have nothing to */
 	uint8_t box;	/* slot of a box's leg that faces left, 0: none */
+	uint8_t last;	/* the last leg of the session could be reconfigured */
 	uint8_t renews; /* bits: those whose timer only renews leases */
 };
 const struct xp_summary *xp_summary(const struct xp *x, uint8_t host);

@@ -132,7 +132,7 @@ void xp_host_open(struct xp *x, uint8_t host)
 	dp->table.ops = &table_ops;
 	dp->table.n_attempts = XP_ATTEMPTS;
 	dysco_sim_heartbeat(dp, XP_NOW_NS);
-	if (host == 0) {
+	if (host == 0 && !x->config->late) {
 		write_policy(x->config, setup);
 		dp->rules[0].dport_be = DYSCO_BE16(PORT_SERVER);
 		dp->n_rules = 1;
@@ -146,6 +146,7 @@ static void start(struct xp_host *h, uint8_t host)
 	memset(seed.secret, host + 1, sizeof(seed.secret));
 	seed.secret[0] = h->starts++;
 	dysco_core_start(&h->core, &h->dp.table, &h->setup, &seed);
+	h->core.knows_late = true;
 	h->dirty = true;
 }
 
@@ -299,6 +300,37 @@ void xp_work(struct xp *x)
 
 /* ---- reconfiguration ---- */
 
+/* As the end's stack would tell of it: what was negotiated. */
+static struct dysco_syn_options options_of(const struct xp *x, uint8_t side)
+{
+	const struct xp_end *e = &x->end[side];
+	struct dysco_syn_options o = {1460, DYSCO_NO_WSCALE, DYSCO_SYN_NOTED};
+
+	o.wscale = e->shift_out ? e->shift_out : o.wscale;
+	o.flags |= (e->sack ? DYSCO_SYN_SACK : 0) | (e->ts ? DYSCO_SYN_TS : 0);
+	return o;
+}
+
+static void adopt(struct xp *x, struct xp_host *h)
+{
+	struct dysco_late late = {.host = 1, .initiator = true, .tuple = xp_session()};
+
+	late.options[DYSCO_OUT] = options_of(x, 0);
+	late.options[DYSCO_IN] = options_of(x, 1);
+	x->actions->count = 0;
+	if (dysco_core_adopt(&h->core, XP_NOW_NS, &late) == DYSCO_NO_SLOT) {
+		xp_fail(x, "the session is not adopted");
+	}
+}
+
+static uint8_t kind_of(const struct xp_host *h, const struct xp_step *step, uint32_t slot)
+{
+	if (step->ask == XP_ASK_RECOVER) {
+		return DYSCO_KIND_RECOVERY;
+	}
+	return dysco_core_only_watches(&h->core, slot) ? DYSCO_KIND_LATE : DYSCO_KIND_ORDINARY;
+}
+
 void xp_host_step(struct xp *x, const struct xp_step *step)
 {
 	struct xp_host *h = xp_host_load(x, step->host);
@@ -307,6 +339,8 @@ void xp_host_step(struct xp *x, const struct xp_step *step)
 
 	if (step->ask == XP_ASK_CANCEL) {
 		dysco_core_attempt_cancel(&h->core, XP_NOW_NS, summary->left, x->actions);
+	} else if (step->ask == XP_ASK_ADOPT) {
+		adopt(x, h);
 	} else {
 		for (uint8_t i = 0; i < sizeof(step->path) && step->path[i]; i++) {
 			list.hops[list.count++].addr = xp_address(step->path[i]);
@@ -316,7 +350,7 @@ void xp_host_step(struct xp *x, const struct xp_step *step)
 			dysco_core_trigger(&h->core, XP_NOW_NS, summary->box, &list, x->actions);
 		} else {
 			dysco_core_reconfigure(&h->core, XP_NOW_NS, summary->ready,
-					       DYSCO_KIND_ORDINARY, &list, x->actions);
+					       kind_of(h, step, summary->ready), &list, x->actions);
 		}
 	}
 	self_check(x, h);

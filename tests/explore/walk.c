@@ -28,7 +28,7 @@ static void wind_up(struct xp *x)
 	for (uint32_t i = 0; i < WIND_UPS && !gone && !x->failed; i++) {
 		gone = true;
 		for (uint8_t host = 0; host < x->config->hosts; host++) {
-			gone = xp_host_wind_up(x, host, i) && gone;
+			gone = (xp_is_dead(x, host) || xp_host_wind_up(x, host, i)) && gone;
 		}
 	}
 	if (!gone) {
@@ -64,7 +64,8 @@ void xp_check_end(struct xp *x)
 	over = over && x->w.spent[XP_LOSS] == 0 &&
 	       (!x->w.reset_sent || x->end[0].reset || x->end[1].reset);
 	for (uint8_t host = 2; over && host < x->config->hosts; host++) {
-		if (x->config->box[host] == XP_BOX_STRICT && !xp_box_closed(&x->box[host])) {
+		if (x->config->box[host] == XP_BOX_STRICT && !xp_is_dead(x, host) &&
+		    !xp_box_closed(&x->box[host])) {
 			xp_fail(x, "the box of host %u still believes in the connection", host);
 			return;
 		}

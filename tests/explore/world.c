@@ -137,7 +137,8 @@ void xp_fly(struct xp *x, const uint8_t *data, uint32_t bytes, bool control)
 	memcpy(p->data, data, bytes);
 	if (p->to >= x->config->hosts) {
 		xp_fail(x, "a packet to nobody on the wire");
-	} else if (dysco_tuple_equal(&s.tuple, &session) || dysco_tuple_equal(&s.tuple, &back)) {
+	} else if (!x->config->late &&
+		   (dysco_tuple_equal(&s.tuple, &session) || dysco_tuple_equal(&s.tuple, &back))) {
 		xp_fail(x, "the session's own five-tuple on the wire: past its chain");
 	} else if (x->w.n_flying == XP_FLYING) {
 		x->cut = true;
@@ -205,7 +206,9 @@ static void deliver(struct xp *x, uint32_t number)
 {
 	const struct xp_packet *p = packet_at(x, number);
 
-	xp_host_arrived(x, p->to, p->data, p->bytes);
+	if (!xp_is_dead(x, p->to)) {
+		xp_host_arrived(x, p->to, p->data, p->bytes);
+	}
 }
 
 /* ---- choices ---- */
@@ -242,6 +245,10 @@ static bool may_close(const struct xp *x, uint8_t side)
 	const struct xp_end *e = &x->end[side];
 	const struct xp_app *app = &x->config->app[side];
 
+	/* With a FIN under way a session is not recovered any more (docs/protocol.md 12.9). */
+	if (x->w.dead && !x->w.changed) {
+		return false;
+	}
 	return !e->closed && e->written == app->units && app->closes != XP_STAY_OPEN &&
 	       (app->closes != XP_CLOSE_AFTER_PEER || e->fin_rcvd);
 }
@@ -387,11 +394,33 @@ bool xp_attempts_under_way(const struct xp *x)
 	return false;
 }
 
+static bool is_established(const struct xp *x)
+{
+	return x->end[0].state == XP_TCP_OPEN && x->end[1].state == XP_TCP_OPEN &&
+	       !x->end[0].closed && !x->end[1].closed;
+}
+
+/* Can this step be taken now? */
+static bool is_ready(const struct xp *x, const struct xp_step *step)
+{
+	const struct xp_summary *s = xp_summary(x, step->host);
+
+	switch (step->ask) {
+	case XP_ASK_CANCEL:
+		return s->left != 0;
+	case XP_ASK_DEATH:
+		return is_established(x) && xp_summary(x, 0)->ready && xp_summary(x, 1)->last;
+	case XP_ASK_ADOPT:
+		return is_established(x);
+	default:
+		return s->ready != 0;
+	}
+}
+
 static void add_script(const struct xp *x, struct choices *c)
 {
 	for (uint8_t i = 0; i < XP_SCRIPT_MAX && x->config->script[i].ask; i++) {
 		const struct xp_step *step = &x->config->script[i];
-		const struct xp_summary *s = xp_summary(x, step->host);
 		uint8_t before = (uint8_t)((1u << i) - 1);
 
 		if (((x->w.scripted >> i) & 1) ||
@@ -399,7 +428,7 @@ static void add_script(const struct xp *x, struct choices *c)
 		     ((x->w.scripted & before) != before || xp_attempts_under_way(x)))) {
 			continue;
 		}
-		if (step->ask == XP_ASK_CANCEL ? s->left : s->ready) {
+		if (is_ready(x, step)) {
 			add(c, XP_STEP, i, XP_FREE);
 		}
 	}
@@ -509,7 +538,11 @@ static void act(struct xp *x, const struct xp_choice *c)
 		break;
 	case XP_STEP:
 		x->w.scripted |= (uint8_t)(1u << c->a);
-		xp_host_step(x, &x->config->script[c->a]);
+		if (x->config->script[c->a].ask == XP_ASK_DEATH) {
+			x->w.dead |= (uint8_t)(1u << x->config->script[c->a].host);
+		} else {
+			xp_host_step(x, &x->config->script[c->a]);
+		}
 		break;
 	case XP_DUE:
 	case XP_LAPSE:
