@@ -29,6 +29,7 @@ struct dysco_adoption; /* late.c */
 struct dysco_held;     /* hold.c */
 struct dysco_job;      /* job.h */
 struct dysco_order;    /* wish.h */
+struct dysco_wish;     /* wish.h */
 struct dysco_fault;    /* fault.c */
 struct dysco_journal;  /* journal.h */
 struct dysco_health;   /* health.h */
@@ -73,6 +74,9 @@ struct dysco_waiting {
 	bool late;	    /* the other end has to adopt it, too */
 	uint64_t done_ns;   /* the new path is the path; what is left is to release the old one */
 	uint32_t done_slot; /* leg on it */
+	struct dysco_wish *wish; /* on the heap: what was wished, to be planned anew; or NULL */
+	uint8_t tries;		 /* that have failed because others had changed the chain */
+	uint8_t failed;		 /* enum dysco_nack: of the last one, to be followed by another */
 };
 
 struct dysco_agent {
@@ -91,7 +95,7 @@ struct dysco_agent {
 	struct dysco_attached attached[DYSCO_ATTACHMENTS_MAX];
 	struct dysco_trace *traces[DYSCO_TRACES_MAX];
 	struct dysco_waiting waiting[DYSCO_WAITING_MAX];
-	uint32_t n_done; /* of them, those with done_ns */
+	uint32_t n_done; /* of them, those with done_ns, or failed */
 	struct dysco_job *jobs[DYSCO_JOBS_MAX];
 	uint32_t last_job; /* id */
 	struct dysco_adoption *adoptions;
@@ -185,6 +189,8 @@ enum dysco_nack dysco_reconfig_begin(struct dysco_agent *agent, const struct dys
 				     uint32_t slot, const struct dysco_address_list *path);
 /* Attempts of this job end, as far as they still can; their ends are told. */
 void dysco_reconfig_cancel(struct dysco_agent *agent, uint32_t job);
+/* A failure from which this agent knows the chain better than before: another try may do. */
+bool dysco_reconfig_learned(enum dysco_nack reason);
 const char *dysco_nack_name(unsigned int reason);
 const char *dysco_nack_text(unsigned int reason);
 /* session cancel; the request's client is told of its end as always. */

@@ -438,6 +438,7 @@ int dysco_agent_start(struct dysco_agent *agent, struct dysco_config *config,
 		return dysco_conf_fail(error, "internal", NULL, "out of memory");
 	}
 	agent->core.knows_late = true;
+	agent->core.keeps_chains = true;
 	dysco_late_resume(agent);
 	agent->phases.moves = agent->core.attempt_moves - 1; /* attempts of the agent before */
 	agent->dp.ops->heartbeat(&agent->dp, agent->started_ns);

@@ -156,13 +156,17 @@ static bool passes_by(enum dysco_nack reason)
 {
 	return reason == DYSCO_NACK_BUSY || reason == DYSCO_NACK_RESOURCES ||
 	       reason == DYSCO_NACK_NOT_READY || reason == DYSCO_NACK_CLOSING ||
-	       reason == DYSCO_NACK_UNKNOWN || reason == DYSCO_NACK_EXPIRED;
+	       reason == DYSCO_NACK_UNKNOWN || reason == DYSCO_NACK_EXPIRED ||
+	       reason == DYSCO_NACK_CHANGED;
 }
 
 static void target_refused(struct dysco_agent *agent, struct dysco_job *job, struct dysco_target *t,
 			   enum dysco_nack reason)
 {
-	if (passes_by(reason) && ++t->tries < DYSCO_JOB_TRIES && !job->aborted) {
+	bool again = passes_by(reason) || (dysco_reconfig_learned(reason) && !t->learned);
+
+	t->learned = dysco_reconfig_learned(reason);
+	if (again && ++t->tries < DYSCO_JOB_TRIES && !job->aborted) {
 		t->state = DYSCO_TARGET_PENDING;
 		job->n_pending++;
 		job->retried++;
@@ -212,6 +216,7 @@ static void note_outcome(struct dysco_job *job, uint32_t target, const struct dy
 		return;
 	}
 	o->target = target;
+	o->elsewhere = plan->slot != job->targets[target].slot;
 	memcpy(o->policy, dysco_plan_policy_name(plan), sizeof(o->policy));
 	o->list = (struct dysco_address_list){.next = plan->list->next};
 	for (uint8_t i = 0; i < plan->at; i++) {
@@ -226,6 +231,18 @@ static void note_outcome(struct dysco_job *job, uint32_t target, const struct dy
 	}
 }
 
+/* What the policy says of hosts of the chain as it is; others may have changed it meanwhile. */
+static void label(struct dysco_address_list *list, const struct dysco_address_list *planned)
+{
+	for (uint8_t i = list->next; i < list->count; i++) {
+		for (uint8_t j = planned->next; j < planned->count; j++) {
+			if (dysco_addr_equal(&list->hops[i].addr, &planned->hops[j].addr)) {
+				list->hops[i] = planned->hops[j];
+			}
+		}
+	}
+}
+
 static void apply_outcome(struct dysco_agent *agent, struct dysco_job *job, uint32_t target,
 			  enum dysco_nack reason)
 {
@@ -237,7 +254,11 @@ static void apply_outcome(struct dysco_agent *agent, struct dysco_job *job, uint
 		return;
 	}
 	if (reason == DYSCO_NACK_NONE && find_target(agent, t, &passage)) {
-		dysco_core_set_policy(&agent->core, t->slot, o->policy, &o->list);
+		struct dysco_address_list list = cold_at(agent, t->slot)->list;
+
+		label(&list, &o->list);
+		dysco_core_set_policy(&agent->core, t->slot, o->policy,
+				      o->elsewhere ? &o->list : &list);
 	}
 	o->list.count = 0;
 }

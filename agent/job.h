@@ -42,11 +42,13 @@ struct dysco_target {
 	uint16_t host;
 	uint8_t state; /* enum dysco_target_state */
 	uint8_t tries;
+	bool learned; /* the chain was another one than known: it is planned anew, once */
 };
 
 /* POLICY: what the session's chain is when the attempt has succeeded. */
 struct dysco_outcome {
 	uint32_t target;
+	bool elsewhere;			/* the left anchor is another host of this agent */
 	char policy[DYSCO_NAME_BYTES];	/* by name: its place may be another's by then */
 	struct dysco_address_list list; /* count 0: not in use */
 };

@@ -5,11 +5,13 @@
  * this agent's hosts; plan.c says which, and the new path. The loop waits for
  * nothing.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/job.h"
 #include "agent/log.h"
 
+#define TRIES	3		     /* of a change, as long as others change the chain, too */
 #define WAIT_NS (60 * 1000000000ull) /* an attempt that fails by time-outs takes half of it */
 
 struct nack {
@@ -101,7 +103,8 @@ static bool is_used(const struct dysco_waiting *w)
 
 static void forget(struct dysco_agent *agent, struct dysco_waiting *w)
 {
-	agent->n_done -= w->done_ns != 0;
+	agent->n_done -= w->done_ns != 0 || w->failed != DYSCO_NACK_NONE;
+	free(w->wish);
 	memset(w, 0, sizeof(*w));
 }
 
@@ -135,6 +138,8 @@ static enum dysco_nack wait_for(struct dysco_agent *agent, const struct dysco_wa
 	}
 	if (reason == DYSCO_NACK_NONE) {
 		*w = (struct dysco_waiting){.client = who->client,
+					    .wish = who->wish,
+					    .tries = who->tries,
 					    .job = who->job,
 					    .target = who->target,
 					    .attempt = index,
@@ -192,6 +197,24 @@ void dysco_reconfig_cancel(struct dysco_agent *agent, uint32_t job)
 
 /* ---- one session ---- */
 
+/* Why there is no plan. */
+static void not_planned(const struct dysco_plan *plan, enum dysco_plan_result result,
+			struct dysco_conf_error *error)
+{
+	if (result == DYSCO_PLAN_REFUSED) {
+		*error = plan->error;
+	} else if (plan->wish->kind == DYSCO_WISH_INSERT) {
+		dysco_conf_fail(error, "not_reconfigured", "dysco session show",
+				"invalid: the session goes through it already");
+	} else {
+		dysco_conf_fail(error, "unknown_host",
+				"ask the agent of the host before it (dysco session trace)",
+				"'%.60s' does not follow a host of this agent in this "
+				"session's chain",
+				plan->wish->out[0].text);
+	}
+}
+
 static int plan_one(struct dysco_agent *agent, struct dysco_order *order, struct dysco_plan *plan,
 		    struct dysco_conf_error *error)
 {
@@ -204,21 +227,25 @@ static int plan_one(struct dysco_agent *agent, struct dysco_order *order, struct
 		return -1;
 	}
 	result = dysco_plan_among(plan, passages, n);
-	if (result == DYSCO_PLAN_GO) {
-		return 0;
-	}
-	if (result == DYSCO_PLAN_REFUSED) {
-		*error = plan->error;
+	if (result != DYSCO_PLAN_GO) {
+		not_planned(plan, result, error);
 		return -1;
 	}
-	return order->wish.kind == DYSCO_WISH_INSERT
-		   ? dysco_conf_fail(error, "not_reconfigured", "dysco session show",
-				     "invalid: the session goes through it already")
-		   : dysco_conf_fail(error, "unknown_host",
-				     "ask the agent of the host before it (dysco session trace)",
-				     "'%.60s' does not follow a host of this agent in this "
-				     "session's chain",
-				     order->wish.out[0].text);
+	return 0;
+}
+
+/* Begins what is planned; takes over who->wish. */
+static int begin(struct dysco_agent *agent, const struct dysco_waiting *who,
+		 const struct dysco_plan *plan, struct dysco_conf_error *error)
+{
+	enum dysco_nack reason = dysco_reconfig_begin(agent, who, plan->slot, &plan->path);
+
+	if (reason != DYSCO_NACK_NONE) {
+		free(who->wish);
+		return not_reconfigured(error, reason);
+	}
+	dysco_plan_taken(agent, plan);
+	return 0;
 }
 
 json_t *dysco_reconfig_one(struct dysco_agent *agent, void *client, struct dysco_order *order,
@@ -226,7 +253,6 @@ json_t *dysco_reconfig_one(struct dysco_agent *agent, void *client, struct dysco
 {
 	struct dysco_plan plan = {.agent = agent, .wish = &order->wish};
 	struct dysco_waiting who = {.client = client};
-	enum dysco_nack reason;
 
 	if (plan_one(agent, order, &plan, error) != 0) {
 		return NULL;
@@ -234,14 +260,71 @@ json_t *dysco_reconfig_one(struct dysco_agent *agent, void *client, struct dysco
 	if (order->dry_run) {
 		return dysco_show_plan(agent, &plan);
 	}
-	reason = dysco_reconfig_begin(agent, &who, plan.slot, &plan.path);
-	if (reason != DYSCO_NACK_NONE) {
-		not_reconfigured(error, reason);
+	who.wish = malloc(sizeof(*who.wish));
+	if (!who.wish) {
+		dysco_conf_fail(error, "internal", NULL, "out of memory");
 		return NULL;
 	}
-	dysco_plan_taken(agent, &plan);
-	*later = true;
+	*who.wish = order->wish;
+	*later = begin(agent, &who, &plan, error) == 0;
 	return NULL;
+}
+
+/* ---- once more: the chain was another one than this agent knew ---- */
+
+bool dysco_reconfig_learned(enum dysco_nack reason)
+{
+	return reason == DYSCO_NACK_CHANGED || reason == DYSCO_NACK_NO_ANCHOR ||
+	       reason == DYSCO_NACK_INVALID;
+}
+
+/* Where this agent's hosts can change the chain of this session. */
+static uint32_t passages_of(const struct dysco_agent *agent, const struct dysco_session_id *id,
+			    struct dysco_passage *passages)
+{
+	const struct dysco_setup *setup = &agent->config->setup;
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < setup->n_hosts && n < DYSCO_PASSAGES_MAX; i++) {
+		uint32_t slot = dysco_core_find_session(&agent->core, setup->hosts[i].id, id);
+
+		if (slot != DYSCO_NO_SLOT) {
+			passages[n].right = slot;
+			passages[n++].left = agent->core.table->legs[slot].partner;
+		}
+	}
+	return n;
+}
+
+/* Planned anew with what is known now; the client is told why that cannot be, if it cannot. */
+static void try_again(struct dysco_agent *agent, struct dysco_waiting *w)
+{
+	struct dysco_passage passages[DYSCO_PASSAGES_MAX];
+	struct dysco_waiting who = {
+	    .client = w->client, .wish = w->wish, .tries = (uint8_t)(w->tries + 1)};
+	uint32_t n = passages_of(agent, &w->id, passages);
+	struct dysco_plan plan = {.agent = agent, .wish = who.wish};
+	enum dysco_plan_result result = dysco_plan_among(&plan, passages, n);
+	json_t *failed = failure(w, w->failed);
+	struct dysco_conf_error error;
+	int begun = -1;
+
+	w->wish = NULL;
+	forget(agent, w);
+	if (result == DYSCO_PLAN_GO) {
+		begun = begin(agent, &who, &plan, &error);
+	} else {
+		if (n > 0) {
+			not_planned(&plan, result, &error);
+		}
+		free(who.wish);
+	}
+	if (begun != 0) {
+		json_t *answer = n > 0 ? dysco_error_json(&error) : json_incref(failed);
+
+		agent->hooks.answer(agent->hooks.context, who.client, answer);
+	}
+	json_decref(failed);
 }
 
 /* ---- ends ---- */
@@ -267,10 +350,14 @@ void dysco_reconfig_ended(struct dysco_agent *agent, const struct dysco_action *
 	for (int i = 0; i < DYSCO_WAITING_MAX; i++) {
 		struct dysco_waiting *w = &agent->waiting[i];
 
-		if (!is_used(w) || !is_end(agent, w, action)) {
+		if (!is_used(w) || w->failed != DYSCO_NACK_NONE || !is_end(agent, w, action)) {
 			continue;
 		}
-		if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
+		if (action->event == DYSCO_EVENT_RECONFIG_FAILED && w->wish && w->tries < TRIES &&
+		    dysco_reconfig_learned((enum dysco_nack)action->reason)) {
+			agent->n_done += w->failed == DYSCO_NACK_NONE;
+			w->failed = action->reason;
+		} else if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
 			answer(agent, w, (enum dysco_nack)action->reason);
 		} else {
 			agent->n_done += w->done_ns == 0;
@@ -286,7 +373,10 @@ void dysco_reconfig_answer(struct dysco_agent *agent)
 	for (int i = 0; agent->n_done > 0 && i < DYSCO_WAITING_MAX; i++) {
 		struct dysco_waiting *w = &agent->waiting[i];
 
-		if (w->done_ns && agent->core.table->attempts[w->attempt].nonce != w->nonce) {
+		if (w->failed != DYSCO_NACK_NONE) {
+			try_again(agent, w);
+		} else if (w->done_ns &&
+			   agent->core.table->attempts[w->attempt].nonce != w->nonce) {
 			answer(agent, w, DYSCO_NACK_NONE);
 		}
 	}

@@ -12,12 +12,20 @@
 
 #define ASKS	    5 /* questions and answers are lost like any other packet */
 #define INTERVAL_NS 200000000ull
-#define PLACES	    (DYSCO_HOPS_MAX + 1) /* the initiator's host is place 0 */
+#define REACH	    (DYSCO_HOPS_MAX + 1) /* hosts to one side, and the own one */
 
 struct place {
 	bool answered;
 	uint64_t rtt_ns;
 	struct dysco_report report;
+};
+
+/* What lies to one side of the own host: hops away, 0 is the own host. */
+struct side {
+	unsigned int known;   /* hosts, as the list has it */
+	unsigned int reached; /* the furthest that answered */
+	bool ended;	      /* it is an end of the chain: others may have changed it since */
+	struct place places[REACH];
 };
 
 /* One round of questions; each has a nonce of its own, so that round trips are not mixed up. */
@@ -34,8 +42,7 @@ struct dysco_trace {
 	struct dysco_session_id id;
 	struct dysco_tuple session;
 	struct dysco_address_list list;
-	unsigned int own, n_places;
-	struct place places[PLACES];
+	struct side left, right;
 };
 
 static json_t *show_leg(const struct dysco_report_leg *leg, const char *side)
@@ -58,42 +65,73 @@ static json_t *show_leg(const struct dysco_report_leg *leg, const char *side)
 	return o;
 }
 
-static json_t *show_place(const struct dysco_trace *trace, unsigned int i)
+static const struct dysco_addr *address_of(const struct dysco_trace *trace, const struct place *p,
+					   int known)
 {
-	const struct place *p = &trace->places[i];
-	const struct dysco_addr *addr =
-	    i == 0 ? &trace->session.src : &trace->list.hops[i - 1].addr;
+	static const struct dysco_addr none;
+
+	if (p->answered && p->report.left.present) {
+		return &p->report.left.wire.src;
+	}
+	if (p->answered || known == 0) {
+		return &trace->session.src;
+	}
+	return known > 0 && known <= trace->list.count ? &trace->list.hops[known - 1].addr : &none;
+}
+
+/* known: its place in the list, the initiator's host being 0. */
+static json_t *show_place(const struct dysco_trace *trace, const struct place *p, int known,
+			  unsigned int hop)
+{
+	bool own = p == &trace->left.places[0] || p == &trace->right.places[0];
 	json_t *o = json_object();
 
-	json_object_set_new(o, "hop", json_integer((json_int_t)i));
+	json_object_set_new(o, "hop", json_integer((json_int_t)hop));
 	json_object_set_new(o, "agent", dysco_json_text(p->report.agent, DYSCO_NAME_BYTES));
 	json_object_set_new(o, "host", dysco_json_text(p->report.host, DYSCO_NAME_BYTES));
 	json_object_set_new(o, "answered", json_boolean(p->answered));
-	json_object_set_new(o, "address", dysco_json_addr(addr));
-	json_object_set_new(o, "rtt_us",
-			    p->answered && i != trace->own ? json_real((double)p->rtt_ns / 1000.0)
-							   : json_null());
+	json_object_set_new(o, "address", dysco_json_addr(address_of(trace, p, known)));
+	json_object_set_new(
+	    o, "rtt_us", p->answered && !own ? json_real((double)p->rtt_ns / 1000.0) : json_null());
 	json_object_set_new(o, "left", show_leg(&p->report.left, "left"));
 	json_object_set_new(o, "right", show_leg(&p->report.right, "right"));
 	return o;
 }
 
-static bool is_complete(const struct dysco_trace *trace)
+/* Hosts to a side: as many as have answered, once the last of them says that it is the last. */
+static unsigned int hosts_of(const struct side *side)
 {
-	for (unsigned int i = 0; i < trace->n_places; i++) {
-		if (!trace->places[i].answered) {
+	return side->ended || side->reached > side->known ? side->reached : side->known;
+}
+
+static bool side_is_complete(const struct side *side)
+{
+	for (unsigned int i = 0; i <= side->reached; i++) {
+		if (!side->places[i].answered) {
 			return false;
 		}
 	}
-	return true;
+	return side->ended;
+}
+
+static bool is_complete(const struct dysco_trace *trace)
+{
+	return side_is_complete(&trace->left) && side_is_complete(&trace->right);
 }
 
 static json_t *show_trace(const struct dysco_trace *trace)
 {
 	json_t *o = json_object(), *hops = json_array();
+	unsigned int left = hosts_of(&trace->left);
+	int own = (int)trace->left.known;
 
-	for (unsigned int i = 0; i < trace->n_places; i++) {
-		json_array_append_new(hops, show_place(trace, i));
+	for (unsigned int i = left; i > 0; i--) {
+		json_array_append_new(
+		    hops, show_place(trace, &trace->left.places[i], own - (int)i, left - i));
+	}
+	for (unsigned int i = 0; i <= hosts_of(&trace->right); i++) {
+		json_array_append_new(
+		    hops, show_place(trace, &trace->right.places[i], own + (int)i, left + i));
 	}
 	json_object_set_new(o, "id", dysco_json_id(&trace->id));
 	json_object_set_new(o, "session", dysco_json_tuple(&trace->session));
@@ -140,8 +178,8 @@ static struct dysco_trace *new_trace(const struct dysco_agent *agent, uint32_t s
 	trace->id = cold->id;
 	trace->session = cold->session;
 	trace->list = cold->list;
-	trace->own = place_of(&agent->core.table->legs[slot], cold);
-	trace->n_places = cold->list.count < DYSCO_HOPS_MAX ? cold->list.count + 1u : PLACES;
+	trace->left.known = place_of(&agent->core.table->legs[slot], cold);
+	trace->right.known = cold->list.count - trace->left.known;
 	trace->slot = slot;
 	return trace;
 }
@@ -195,16 +233,33 @@ static const struct ask *ask_of(const struct dysco_trace *trace, uint32_t nonce)
 	return NULL;
 }
 
-static void place(struct dysco_trace *trace, const struct ask *asked,
-		  const struct dysco_msg_trace_reply *reply)
+/* An answer from so many hops away. */
+static void side_replied(struct side *side, const struct dysco_msg_trace_reply *reply, bool ended,
+			 uint64_t rtt_ns)
 {
-	bool leftward = (reply->trace.flags & DYSCO_TRACE_LEFTWARD) != 0;
-	unsigned int hop = reply->trace.hop, at = leftward ? trace->own - hop : trace->own + hop;
+	unsigned int hop = reply->trace.hop;
 
-	if (at < trace->n_places && !trace->places[at].answered) {
-		trace->places[at].answered = true;
-		trace->places[at].rtt_ns = dysco_now_ns() - asked->at_ns;
-		trace->places[at].report = reply->report;
+	if (hop >= REACH || side->places[hop].answered) {
+		return;
+	}
+	side->places[hop] =
+	    (struct place){.answered = true, .rtt_ns = rtt_ns, .report = reply->report};
+	side->reached = hop > side->reached ? hop : side->reached;
+	side->ended = side->ended || ended;
+}
+
+static void replied(struct dysco_trace *trace, const struct ask *asked,
+		    const struct dysco_msg_trace_reply *reply)
+{
+	bool first = !reply->report.left.present, last = !reply->report.right.present;
+	bool leftward = reply->trace.flags & DYSCO_TRACE_LEFTWARD;
+	uint64_t rtt_ns = dysco_now_ns() - asked->at_ns;
+
+	if (leftward || reply->trace.hop == 0) {
+		side_replied(&trace->left, reply, first, rtt_ns);
+	}
+	if (!leftward) {
+		side_replied(&trace->right, reply, last, rtt_ns);
 	}
 }
 
@@ -215,7 +270,7 @@ void dysco_trace_replied(struct dysco_agent *agent, const struct dysco_msg_trace
 		const struct ask *asked = trace ? ask_of(trace, reply->trace.nonce) : NULL;
 
 		if (asked) {
-			place(trace, asked, reply);
+			replied(trace, asked, reply);
 			if (is_complete(trace)) {
 				finish(agent, &agent->traces[i]);
 			}

@@ -145,6 +145,7 @@ static void take_over(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 		old->run[d].bytes = 0;
 	}
 	dysco_count_boxes(core, a->old_slot, -1);
+	cold->list = dysco_cold_at(core, a->old_slot)->list; /* there is news, perhaps */
 	dysco_leg_move(core, a->old_slot, a->new_slot);
 	new->partner = partner;
 	if (partner != DYSCO_NO_SLOT) {
@@ -159,6 +160,9 @@ static void take_over(struct dysco_core *core, uint64_t now_ns, uint32_t index)
 	a->cut_made = 0;
 	dysco_leg_set_fast(core, a->new_slot);
 	dysco_count_boxes(core, a->new_slot, 1);
+	if (a->role == DYSCO_PART_LEFT_ANCHOR) {
+		dysco_chain_share(core, a->new_slot);
+	}
 	bury(core, now_ns, a->old_slot);
 }
 
@@ -234,6 +238,7 @@ void dysco_anchor_end_completed(struct dysco_core *core, uint64_t now_ns, uint32
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
 	dysco_trigger_answer(core, index, DYSCO_NACK_NONE, out);
+	dysco_chain_tell(core, out, a->new_slot); /* L to the right, R to the left */
 	dysco_nonce_over(core, a->nonce, true);
 	dysco_attempt_end(core, now_ns, index);
 }

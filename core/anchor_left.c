@@ -47,11 +47,33 @@ static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t in
 	dysco_anchor_tell_cut(core, w->out, index, 0);
 }
 
+/* Why the old path as it is, which LOCKED tells, must not be left; what it is is known then. */
+static enum dysco_nack old_path_refuses(struct dysco_core *core, const struct dysco_mail *mail,
+					uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_address_list *told = &mail->msg.chain;
+	bool known = told->count == 0 || a->kind != DYSCO_KIND_ORDINARY ||
+		     dysco_chain_is_known(core, a->old_slot, told, &a->right);
+
+	dysco_chain_learn(core, a->old_slot, told);
+	if (known || !core->keeps_chains) {
+		return DYSCO_NACK_NONE;
+	}
+	if (a->to_left == DYSCO_NO_SLOT) {
+		return DYSCO_NACK_CHANGED;
+	}
+	/* a box has asked, for a path from here: only what must not be left is in its way */
+	return dysco_leaves_mandatory(core, a->old_slot, &a->list) ? DYSCO_NACK_POLICY
+								   : DYSCO_NACK_NONE;
+}
+
 static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
 	uint32_t kept = a->kept;
+	enum dysco_nack reason;
 
 	if (a->state != DYSCO_ATTEMPT_REQUESTING) {
 		return;
@@ -69,12 +91,16 @@ static void left_locked(struct dysco_core *core, const struct dysco_mail *mail, 
 	if (a->kind == DYSCO_KIND_LATE) {
 		dysco_late_locked(core, a->old_slot, &mail->msg.numbers);
 	}
-	if (dysco_leg_not_ready(old) != DYSCO_NACK_NONE ||
+	reason = old_path_refuses(core, mail, index);
+	if (reason == DYSCO_NACK_NONE) {
+		reason = dysco_leg_not_ready(old);
+	}
+	if (reason == DYSCO_NACK_NONE &&
 	    !dysco_new_path_begin(core, mail->w->now_ns, index, mail->w->out)) {
-		dysco_anchor_cancel(core, mail->w->now_ns, index,
-				    dysco_leg_not_ready(old) ? dysco_leg_not_ready(old)
-							     : DYSCO_NACK_RESOURCES,
-				    mail->w->out);
+		reason = DYSCO_NACK_RESOURCES;
+	}
+	if (reason != DYSCO_NACK_NONE) {
+		dysco_anchor_cancel(core, mail->w->now_ns, index, reason, mail->w->out);
 		return;
 	}
 	dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_SETTING_UP);
@@ -88,6 +114,7 @@ static void left_refused(struct dysco_core *core, const struct dysco_mail *mail,
 	switch (a->state) {
 	case DYSCO_ATTEMPT_REQUESTING:
 		a->reason = reason;
+		dysco_chain_learn(core, a->old_slot, &mail->msg.chain);
 		dysco_anchor_end_request(core, mail->w->now_ns, index, mail->w->out);
 		break;
 	case DYSCO_ATTEMPT_SETTING_UP:

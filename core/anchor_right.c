@@ -16,6 +16,7 @@ static void tell_locked(struct dysco_core *core, struct dysco_actions *out, uint
 		msg.numbers.seq = a->locked.seq_out;
 		msg.numbers.ts = a->locked.ts_out;
 	}
+	dysco_chain_at(core, a->old_slot, &msg.chain);
 	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_LOCKED, &msg);
 }
 

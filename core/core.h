@@ -126,6 +126,12 @@ struct dysco_core {
 	struct dysco_port_bitmap held[16];
 	bool settles;	 /* set by a caller that calls dysco_core_settled() */
 	bool knows_late; /* set by a caller that calls dysco_core_late_known() */
+	/*
+	 * Set by a caller whose changes rest on what its hosts know of the chain: they tell each
+	 * other what changes have made of it, and an attempt fails (changed) where a host lies
+	 * between its anchors of which the left one did not know.
+	 */
+	bool keeps_chains;
 	uint32_t n_settling;
 	uint32_t settling[DYSCO_SETTLING_MAX]; /* legs with DYSCO_LEG_SETTLING */
 	uint32_t attempt_moves; /* changes of attempts' states so far: a sign for who watches */

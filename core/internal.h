@@ -9,7 +9,8 @@
  *   trace.c    control segments                           policy.c checks of a setup
  *   twopath.c  what goes where in two paths (pure)        segment.c packets and their numbers
  *   relay.c    packets of a session in two paths          names.c  legs by their session
- *   probe.c    health of hosts and of sessions' paths     reconfig.h the files of reconfiguration
+ *   probe.c    health of hosts and of sessions' paths     known.c  what others made of the chain
+ *   reconfig.h the files of reconfiguration
  */
 #ifndef DYSCO_CORE_INTERNAL_H
 #define DYSCO_CORE_INTERNAL_H
@@ -165,6 +166,22 @@ void dysco_chain_advance(struct dysco_core *core, uint16_t policy);
 bool dysco_chain_has_policy(const struct dysco_address_list *list, uint32_t tag);
 /* The host's own address in this family, NULL: it has none. */
 const struct dysco_addr *dysco_host_address(const struct dysco_host *host, bool ip4);
+
+/* ---- known.c: the chain as others have made it ---- */
+/* As the host of this leg knows it; next: the right one of the two hosts of its subsession. */
+void dysco_chain_at(const struct dysco_core *core, uint32_t slot, struct dysco_address_list *list);
+/* The neighbour on this leg has told it (empty: it has not): what lies on its side is so. */
+void dysco_chain_learn(struct dysco_core *core, uint32_t slot,
+		       const struct dysco_address_list *told);
+/* Is all known that lies between this leg's host and the right anchor? */
+bool dysco_chain_is_known(const struct dysco_core *core, uint32_t slot,
+			  const struct dysco_address_list *told, const struct dysco_addr *right);
+/* The list of this leg, which faces right, has changed: its partner has the same one. */
+void dysco_chain_share(struct dysco_core *core, uint32_t slot);
+/* CHAIN on this leg, once; it may be lost. */
+void dysco_chain_tell(struct dysco_core *core, struct dysco_actions *out, uint32_t slot);
+/* CHAIN came by this leg: learned, and passed on. */
+void dysco_chain_told(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 
 /* ---- relay.c: two paths ---- */
 /* The own cut, if it were made now. */

@@ -195,6 +195,18 @@ static void refuse(struct dysco_core *core, const struct dysco_mail *mail, enum 
 	dysco_reply(core, mail, DYSCO_MSG_NACK, reason, 0);
 }
 
+/* The left anchor knows another chain than there is, perhaps: it is told, and may ask again. */
+static void refuse_knowing(struct dysco_core *core, const struct dysco_mail *mail, uint32_t left,
+			   enum dysco_nack reason)
+{
+	struct dysco_msg_control msg = {.id = mail->msg.id, .attempt = mail->msg.attempt};
+
+	msg.attempt.reason = (uint8_t)reason;
+	dysco_chain_at(core, left, &msg.chain);
+	dysco_nonce_over(core, mail->msg.attempt.nonce, false);
+	dysco_ctl_send(core, mail->w->out, mail->via, DYSCO_MSG_NACK, &msg);
+}
+
 static void pass_between(struct dysco_core *core, const struct dysco_mail *mail, uint32_t left)
 {
 	uint32_t right = dysco_leg_at(core, left)->partner;
@@ -260,6 +272,10 @@ void dysco_lock_requested(struct dysco_core *core, const struct dysco_mail *mail
 		return;
 	}
 	reason = refuse_between(core, mail, left);
+	if (reason == DYSCO_NACK_NO_ANCHOR || reason == DYSCO_NACK_INVALID) {
+		refuse_knowing(core, mail, left, reason);
+		return;
+	}
 	if (reason != DYSCO_NACK_NONE) {
 		refuse(core, mail, reason);
 		return;
@@ -282,15 +298,26 @@ static void from_left(struct dysco_core *core, const struct dysco_mail *mail, ui
 	}
 }
 
+/* What is told of the chain is learned, and passed on with this host in it. */
+static void pass_chain(struct dysco_core *core, const struct dysco_attempt *a,
+		       struct dysco_address_list *chain)
+{
+	if (chain->count > 0) {
+		dysco_chain_learn(core, a->old_slot, chain);
+		dysco_chain_at(core, a->left_slot, chain);
+	}
+}
+
 /* The last word of the right anchor, or a refusal: the lock opens, and it is passed on. */
 static void last_word(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_msg_control msg = mail->msg;
 	uint32_t kept = a->kept, left = a->left_slot;
 	bool completed = mail->type == DYSCO_MSG_RELEASED;
 
-	dysco_ctl_send(core, mail->w->out, a->to_left, (enum dysco_message_type)mail->type,
-		       &mail->msg);
+	pass_chain(core, a, &msg.chain);
+	dysco_ctl_send(core, mail->w->out, a->to_left, (enum dysco_message_type)mail->type, &msg);
 	dysco_nonce_over(core, a->nonce, completed);
 	dysco_attempt_end(core, mail->w->now_ns, index);
 	if (completed) {
@@ -316,6 +343,7 @@ static void locked(struct dysco_core *core, const struct dysco_mail *mail, uint3
 		}
 	}
 	add_left(core, a, &msg.numbers);
+	pass_chain(core, a, &msg.chain);
 	dysco_ctl_send(core, mail->w->out, a->to_left, DYSCO_MSG_LOCKED, &msg);
 }
 

@@ -158,6 +158,9 @@ void dysco_trigger_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		       struct dysco_actions *out);
 void dysco_trigger_answer(struct dysco_core *core, uint32_t index, enum dysco_nack reason,
 			  struct dysco_actions *out);
+/* Would it take the session out of a box that it must go through (12.15)? */
+bool dysco_leaves_mandatory(const struct dysco_core *core, uint32_t slot,
+			    const struct dysco_address_list *path);
 
 /* ---- recovery.c ---- */
 /* L, before LOCK: the old path is left alone from here on; false: not at an end of the session. */

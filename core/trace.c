@@ -217,6 +217,8 @@ static void question_arrived(struct dysco_core *core, struct dysco_work *w, uint
 	if (leg->partner != DYSCO_NO_SLOT && reply.trace.hop < DYSCO_HOPS_MAX) {
 		reply.trace.hop++;
 		send_question(core, w->out, leg->partner, &reply.trace);
+	} else if (leg->partner == DYSCO_NO_SLOT) {
+		dysco_chain_tell(core, w->out, slot); /* where CHAIN was lost, all know again */
 	}
 }
 
@@ -262,6 +264,7 @@ static enum dysco_reason open_control(struct dysco_core *core, const struct dysc
 	const uint8_t *payload = w->in->data + w->p.payload;
 	struct dysco_msg_control control;
 	struct dysco_msg_trace trace;
+	struct dysco_msg_chain chain;
 	enum dysco_reason reason;
 
 	if (slot == DYSCO_NO_SLOT || !leg_listens(core, slot) ||
@@ -275,6 +278,9 @@ static enum dysco_reason open_control(struct dysco_core *core, const struct dysc
 	if (dysco_message_is_control(hdr->type)) {
 		dysco_message_read_control(&control, payload);
 		trace.id = control.id;
+	} else if (hdr->type == DYSCO_MSG_CHAIN) {
+		dysco_message_read_chain(&chain, payload);
+		trace.id = chain.id;
 	} else if (hdr->type == DYSCO_MSG_TRACE || hdr->type == DYSCO_MSG_TRACE_REPLY) {
 		dysco_message_read_trace(&trace, payload);
 	} else {
@@ -298,6 +304,8 @@ void dysco_control_arrived(struct dysco_core *core, struct dysco_work *w, uint32
 		  slot); /* it ends here; the answers are packets of our own */
 	if (dysco_message_is_control(hdr.type)) {
 		reconfiguration_arrived(core, w, slot, hdr.type);
+	} else if (hdr.type == DYSCO_MSG_CHAIN) {
+		dysco_chain_told(core, w, slot);
 	} else if (hdr.type == DYSCO_MSG_TRACE) {
 		question_arrived(core, w, slot, w->in->data + w->p.payload);
 	} else {

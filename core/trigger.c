@@ -112,9 +112,8 @@ static uint32_t right_leg(const struct dysco_core *core, const struct dysco_mail
 	return role == DYSCO_ROLE_RIGHT || role == DYSCO_ROLE_FIRST ? slot : DYSCO_NO_SLOT;
 }
 
-/* Would it take the session out of a box that it must go through (12.15)? */
-static bool leaves_mandatory(const struct dysco_core *core, uint32_t slot,
-			     const struct dysco_address_list *path)
+bool dysco_leaves_mandatory(const struct dysco_core *core, uint32_t slot,
+			    const struct dysco_address_list *path)
 {
 	const struct dysco_address_list *list = &dysco_cold_at(core, slot)->list;
 	const struct dysco_addr *right = &path->hops[path->count - 1].addr;
@@ -136,7 +135,7 @@ static bool permitted(const struct dysco_core *core, uint32_t slot,
 {
 	return (core->setup->triggers == DYSCO_TRIGGERS_ALL ||
 		(core->setup->triggers == DYSCO_TRIGGERS_REMOVAL && path->count == 1)) &&
-	       !leaves_mandatory(core, slot, path);
+	       !dysco_leaves_mandatory(core, slot, path);
 }
 
 void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mail)

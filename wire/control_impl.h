@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Messages of reconfiguration: the rest of the code behind wire/message.h. */
+/* Messages of reconfiguration, and of chains: the rest of the code behind wire/message.h. */
 #ifndef DYSCO_WIRE_CONTROL_IMPL_H
 #define DYSCO_WIRE_CONTROL_IMPL_H
 
@@ -28,6 +28,19 @@ DYSCO_FUNC void dysco_message_read_control(struct dysco_msg_control *msg, const 
 	if (tlvs.at[DYSCO_TLV_NUMBERS]) {
 		dysco_read_numbers(&msg->numbers, payload + tlvs.at[DYSCO_TLV_NUMBERS]);
 	}
+	if (tlvs.at[DYSCO_TLV_CHAIN]) {
+		dysco_read_addresses(&msg->chain, payload + tlvs.at[DYSCO_TLV_CHAIN]);
+	}
+}
+
+DYSCO_FUNC void dysco_message_read_chain(struct dysco_msg_chain *msg, const uint8_t *payload)
+{
+	struct dysco_tlvs tlvs;
+
+	__builtin_memset(msg, 0, sizeof(*msg));
+	dysco_message_scan(&tlvs, payload, dysco_get16(payload + 6));
+	dysco_read_id(&msg->id, &tlvs, payload);
+	dysco_read_addresses(&msg->list, payload + tlvs.at[DYSCO_TLV_CHAIN]);
 }
 
 DYSCO_INLINE size_t dysco_write_numbers(uint8_t *out, size_t at,
@@ -53,12 +66,26 @@ DYSCO_FUNC size_t dysco_message_write_control(uint8_t *out, const struct dysco_h
 		at = dysco_write_tuple(out, at, DYSCO_TLV_SUBSESSION, &msg->subsession);
 	}
 	if (needs & 1u << DYSCO_TLV_ADDRESSES) {
-		at = dysco_write_addresses(out, at, &msg->list);
+		at = dysco_write_addresses(out, at, DYSCO_TLV_ADDRESSES, &msg->list);
 	}
 	if (needs & 1u << DYSCO_TLV_NUMBERS) {
 		at = dysco_write_numbers(out, at, &msg->numbers);
 	}
+	if (msg->chain.count > 0 &&
+	    (hdr->type == DYSCO_MSG_LOCKED || hdr->type == DYSCO_MSG_NACK)) {
+		at = dysco_write_addresses(out, at, DYSCO_TLV_CHAIN, &msg->chain);
+	}
 	return dysco_write_finish(out, at, (enum dysco_message_type)hdr->type, hdr, key);
+}
+
+DYSCO_FUNC size_t dysco_message_write_chain(uint8_t *out, const struct dysco_header *hdr,
+					    const struct dysco_msg_chain *msg,
+					    const struct dysco_key *key)
+{
+	size_t at = dysco_write_id(out, DYSCO_HEADER_BYTES, &msg->id);
+
+	at = dysco_write_addresses(out, at, DYSCO_TLV_CHAIN, &msg->list);
+	return dysco_write_finish(out, at, DYSCO_MSG_CHAIN, hdr, key);
 }
 
 #endif

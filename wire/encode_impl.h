@@ -9,7 +9,8 @@ DYSCO_INLINE size_t dysco_write_tlv(uint8_t *out, size_t at, enum dysco_tlv_type
 				    size_t length)
 {
 	out[at] = (uint8_t)type;
-	out[at + 1] = DYSCO_TLV_CRITICAL;
+	/* what tells of chains may be skipped by who does not know it */
+	out[at + 1] = type == DYSCO_TLV_CHAIN ? 0 : DYSCO_TLV_CRITICAL;
 	dysco_put16(out + at + 2, (uint16_t)length);
 	return at + DYSCO_TLV_BYTES;
 }
@@ -37,13 +38,12 @@ DYSCO_INLINE void dysco_write_hop(uint8_t *out, const struct dysco_hop *hop)
 	dysco_put32(out + 20, hop->policy);
 }
 
-DYSCO_INLINE size_t dysco_write_addresses(uint8_t *out, size_t at,
+DYSCO_INLINE size_t dysco_write_addresses(uint8_t *out, size_t at, enum dysco_tlv_type type,
 					  const struct dysco_address_list *list)
 {
 	size_t count = list->count < DYSCO_HOPS_MAX ? list->count : DYSCO_HOPS_MAX;
 
-	at = dysco_write_tlv(out, at, DYSCO_TLV_ADDRESSES,
-			     DYSCO_LIST_BYTES + count * DYSCO_HOP_BYTES);
+	at = dysco_write_tlv(out, at, type, DYSCO_LIST_BYTES + count * DYSCO_HOP_BYTES);
 	out[at] = list->next;
 	out[at + 1] = (uint8_t)count;
 	dysco_put16(out + at + 2, 0);
@@ -136,7 +136,7 @@ DYSCO_FUNC size_t dysco_message_write_syn(uint8_t *out, const struct dysco_heade
 
 	at = dysco_write_tuple(out, at, DYSCO_TLV_SESSION, &msg->session);
 	at = dysco_write_tuple(out, at, DYSCO_TLV_SUBSESSION, &msg->subsession);
-	at = dysco_write_addresses(out, at, &msg->list);
+	at = dysco_write_addresses(out, at, DYSCO_TLV_ADDRESSES, &msg->list);
 	if (msg->attempt.nonce != 0) {
 		at = dysco_write_attempt(out, at, &msg->attempt);
 	}

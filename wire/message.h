@@ -71,6 +71,7 @@ enum dysco_message_type {
 	/* health (docs/protocol.md 12.14): struct dysco_msg_trace, struct dysco_msg_probe_reply */
 	DYSCO_MSG_PROBE = 16,
 	DYSCO_MSG_PROBE_REPLY = 17,
+	DYSCO_MSG_CHAIN = 18, /* control: the chain as my host knows it: struct dysco_msg_chain */
 };
 
 enum dysco_tlv_type {
@@ -83,6 +84,7 @@ enum dysco_tlv_type {
 	DYSCO_TLV_HMAC = 7,	  /* 32 */
 	DYSCO_TLV_ATTEMPT = 8,	  /* 44: nonce, left and right anchor, kind, reason, flags */
 	DYSCO_TLV_NUMBERS = 9,	  /* 16: seq, ts, base, edge */
+	DYSCO_TLV_CHAIN = 10,	  /* as ADDRESSES; next: the right one of the message's two hosts */
 	DYSCO_TLV_TYPES,
 };
 
@@ -148,7 +150,8 @@ enum dysco_attempt_kind { DYSCO_KIND_ORDINARY = 0, DYSCO_KIND_RECOVERY, DYSCO_KI
 	X(NEW_PATH, "new_path", "the new path did not come up")                                    \
 	X(RENUMBERED, "renumbered", "a box of the new path changes sequence numbers")              \
 	X(TIMEOUT, "timeout", "no answer")                                                         \
-	X(CANCELLED, "cancelled", "cancelled on request")
+	X(CANCELLED, "cancelled", "cancelled on request")                                          \
+	X(CHANGED, "changed", "another agent has changed the chain meanwhile")
 enum dysco_nack {
 #define X(sym, name, text) DYSCO_NACK_##sym,
 	DYSCO_NACKS(X)
@@ -165,9 +168,16 @@ struct dysco_numbers {
 struct dysco_msg_control {
 	struct dysco_session_id id;
 	struct dysco_attempt_name attempt;
-	struct dysco_tuple subsession;	/* LOCK: of the old path, as the sender wrote it */
-	struct dysco_address_list list; /* LOCK, TRIGGER: the new path, right anchor last */
-	struct dysco_numbers numbers;	/* LOCK, LOCKED, READY, CUT */
+	struct dysco_tuple subsession;	 /* LOCK: of the old path, as the sender wrote it */
+	struct dysco_address_list list;	 /* LOCK, TRIGGER: the new path, right anchor last */
+	struct dysco_numbers numbers;	 /* LOCK, LOCKED, READY, CUT */
+	struct dysco_address_list chain; /* LOCKED, NACK: as the sender knows it; count 0: none */
+};
+
+/* DYSCO_MSG_CHAIN. In a list `next` is the right one of the two hosts the message goes between. */
+struct dysco_msg_chain {
+	struct dysco_session_id id;
+	struct dysco_address_list list;
 };
 
 struct dysco_msg_syn {
@@ -254,6 +264,7 @@ DYSCO_FUNC int dysco_message_open(struct dysco_header *hdr, const uint8_t *paylo
 /* After dysco_message_open said OK for that type: cannot fail. */
 DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_control(struct dysco_msg_control *msg, const uint8_t *payload);
+DYSCO_FUNC void dysco_message_read_chain(struct dysco_msg_chain *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace(struct dysco_msg_trace *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
 					       const uint8_t *payload);
@@ -272,6 +283,9 @@ DYSCO_FUNC size_t dysco_message_write_syn(uint8_t *out, const struct dysco_heade
 DYSCO_FUNC size_t dysco_message_write_control(uint8_t *out, const struct dysco_header *hdr,
 					      const struct dysco_msg_control *msg,
 					      const struct dysco_key *key);
+DYSCO_FUNC size_t dysco_message_write_chain(uint8_t *out, const struct dysco_header *hdr,
+					    const struct dysco_msg_chain *msg,
+					    const struct dysco_key *key);
 DYSCO_FUNC size_t dysco_message_write_trace(uint8_t *out, const struct dysco_header *hdr,
 					    const struct dysco_msg_trace *msg,
 					    const struct dysco_key *key);

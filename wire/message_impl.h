@@ -95,6 +95,7 @@ DYSCO_INLINE bool dysco_tlv_length_ok(uint8_t type, size_t length)
 	case DYSCO_TLV_SUBSESSION:
 		return length == DYSCO_TUPLE_BYTES;
 	case DYSCO_TLV_ADDRESSES:
+	case DYSCO_TLV_CHAIN:
 		return length >= DYSCO_LIST_BYTES + DYSCO_HOP_BYTES &&
 		       length <= DYSCO_LIST_BYTES + DYSCO_HOPS_MAX * DYSCO_HOP_BYTES;
 	case DYSCO_TLV_TRACE:
@@ -184,6 +185,8 @@ DYSCO_INLINE unsigned int dysco_message_needs(uint8_t type)
 	case DYSCO_MSG_PROBE:
 	case DYSCO_MSG_PROBE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE;
+	case DYSCO_MSG_CHAIN:
+		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_CHAIN;
 	case DYSCO_MSG_TRACE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_REPORT;
 	default:
@@ -206,6 +209,9 @@ DYSCO_INLINE bool dysco_message_set_ok(const struct dysco_tlvs *tlvs,
 	}
 	if (hdr->type == DYSCO_MSG_SYN) {
 		needs |= found & 1u << DYSCO_TLV_ATTEMPT; /* of a new path */
+	}
+	if (hdr->type == DYSCO_MSG_LOCKED || hdr->type == DYSCO_MSG_NACK) {
+		needs |= found & 1u << DYSCO_TLV_CHAIN;
 	}
 	if (hdr->type == DYSCO_MSG_PROBE_REPLY && (found & 1u << DYSCO_TLV_REPORT)) {
 		needs |=
@@ -364,7 +370,9 @@ DYSCO_INLINE bool dysco_message_control_ok(const struct dysco_tlvs *tlvs, const 
 	       (!tlvs->at[DYSCO_TLV_SUBSESSION] ||
 		dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SUBSESSION])) &&
 	       (!tlvs->at[DYSCO_TLV_ADDRESSES] ||
-		dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES]));
+		dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES])) &&
+	       (!tlvs->at[DYSCO_TLV_CHAIN] ||
+		dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_CHAIN]));
 }
 
 DYSCO_INLINE bool dysco_message_values_ok(const struct dysco_tlvs *tlvs, uint8_t type,
@@ -380,6 +388,8 @@ DYSCO_INLINE bool dysco_message_values_ok(const struct dysco_tlvs *tlvs, uint8_t
 		       dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SESSION]) &&
 		       dysco_value_tuple_ok(m + tlvs->at[DYSCO_TLV_SUBSESSION]) &&
 		       dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES]);
+	case DYSCO_MSG_CHAIN:
+		return dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_CHAIN]);
 	case DYSCO_MSG_TRACE_REPLY:
 		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE], DYSCO_TRACE_LEFTWARD) &&
 		       dysco_value_report_ok(m + tlvs->at[DYSCO_TLV_REPORT]);

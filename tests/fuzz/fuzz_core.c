@@ -101,6 +101,7 @@ static void start(struct world *w)
 
 	seed.counter = ++w->restarts << 32;
 	dysco_core_start(&w->core, &w->sim.table, &w->setup, &seed);
+	w->core.keeps_chains = true;
 }
 
 static void open_world(struct world *w, uint8_t choice)
@@ -237,6 +238,9 @@ static size_t reconfiguration(uint8_t *out, const struct world *w, struct progra
 	}
 	msg.numbers =
 	    (struct dysco_numbers){next(program), next(program), next(program), next(program)};
+	if (ports & 0x80) {
+		msg.chain = path_of(ports, ip6);
+	}
 	return dysco_message_write_control(out, &hdr, &msg, key);
 }
 
@@ -265,9 +269,16 @@ static size_t syn_message(uint8_t *out, const struct world *w, struct program *p
 static size_t control_message(uint8_t *out, struct program *program, uint8_t kind,
 			      const struct dysco_header *hdr, const struct dysco_key *key)
 {
-	struct dysco_msg_trace_reply reply = {.trace = {.nonce = next(program) & 1, .hop = kind}};
+	uint8_t what = next(program);
+	struct dysco_msg_trace_reply reply = {.trace = {.nonce = what & 1, .hop = kind}};
+	struct dysco_msg_chain chain = {.list = path_of(what >> 2, false)};
 
 	reply.trace.id.b[0] = next(program) & 3;
+	if (what & 2) {
+		chain.id = reply.trace.id;
+		chain.list.next = (uint8_t)((what >> 7) % chain.list.count);
+		return dysco_message_write_chain(out, hdr, &chain, key);
+	}
 	return (kind & 1) ? dysco_message_write_trace(out, hdr, &reply.trace, key)
 			  : dysco_message_write_trace_reply(out, hdr, &reply, key);
 }

@@ -25,6 +25,7 @@ union message {
 	struct dysco_msg_trace_reply reply;
 	struct dysco_msg_control control;
 	struct dysco_msg_probe_reply probe_reply;
+	struct dysco_msg_chain chain;
 };
 
 static void read_message(union message *msg, uint8_t type, const uint8_t *payload)
@@ -43,6 +44,9 @@ static void read_message(union message *msg, uint8_t type, const uint8_t *payloa
 		break;
 	case DYSCO_MSG_PROBE_REPLY:
 		dysco_message_read_probe_reply(&msg->probe_reply, payload);
+		break;
+	case DYSCO_MSG_CHAIN:
+		dysco_message_read_chain(&msg->chain, payload);
 		break;
 	default:
 		demand(dysco_message_is_control(type));
@@ -64,6 +68,8 @@ static size_t write_message(uint8_t *out, const struct dysco_header *hdr, const 
 		return dysco_message_write_probe(out, hdr, &msg->trace, &key);
 	case DYSCO_MSG_PROBE_REPLY:
 		return dysco_message_write_probe_reply(out, hdr, &msg->probe_reply, &key);
+	case DYSCO_MSG_CHAIN:
+		return dysco_message_write_chain(out, hdr, &msg->chain, &key);
 	default:
 		return dysco_message_write_control(out, hdr, &msg->control, &key);
 	}

@@ -232,6 +232,68 @@ class ReconfigOfPorts(Reconfig):
     mode = "port"
 
 
+class Others(Changing):
+    """Agents of boxes change their part of the chain, and the client's agent its own."""
+
+    UNTOLD = "chain f { type filter hook forward priority 0; @th,192,32 0xd75c0c0d @th,232,8 18 drop; }"  # CHAIN behind a header with MARK
+
+    def knows(self, agent, name, *boxes):
+        """The agent shows this chain, at once or when it has been told."""
+        expected = [self.lab.address(node) for node in (*boxes, "server")]
+        found = peers.eventually(lambda: [shown for shown in self.shown(agent, name) if shown == expected], f"{agent} does not know of {boxes}")
+        self.assertEqual(found, [expected])
+
+    def shown(self, agent, name):
+        return [[hop["address"] for hop in session["chain"]] for session in self.lab.ask(agent, f"session show {name}")["sessions"] if session["state"] == "established"]
+
+    def test_all_are_told(self):
+        pair, name = self.named_pair()
+        self.lab.ask("fw1", f"session insert {name} fw2")
+        for agent in ("client", "fw1", "fw2", "server"):
+            self.knows(agent, name, "fw1", "fw2")
+        self.assertEqual(self.chain(name), ["client", "fw1", "fw2", "server"])
+        self.ask(f"session remove {name} fw1")
+        for agent in ("client", "fw2", "server"):
+            self.knows(agent, name, "fw2")
+        pair.ping()
+        pair.close()
+        self.lab.nothing_left()
+
+    def test_nobody_is_told(self):
+        """What the client's agent does not know of it finds out before it leaves anything."""
+        pair, name = self.named_pair()
+        with self.lab.rules("r", self.UNTOLD):
+            self.lab.ask("fw1", f"session insert {name} fw2")
+            self.assertEqual(self.shown("client", name), [[self.lab.address("fw1"), self.lab.address("server")]])
+            answer = self.ask(f"session remove {name} fw1")
+            self.assertEqual([hop["address"] for hop in answer["chain"]], [self.lab.address("fw2"), self.lab.address("server")])
+            self.lab.ask("fw2", f"session insert {name} fw3")
+            self.ask(f"session insert {name} fw1")  # fw2, the right anchor, tells what is behind it
+            self.knows("client", name, "fw1", "fw2", "fw3")
+            self.lab.ask("fw2", f"session remove {name} fw3")
+            self.ask(f"session remove {name} fw1 fw2")  # its right anchor would have been fw3
+        self.assertEqual(self.chain(name), ["client", "server"])
+        pair.ping()
+        pair.close()
+        self.lab.nothing_left()
+
+    def test_mandatory_box_of_another_agent(self):
+        """fw1's own policy has put it there, so the client's agent has never heard of it."""
+        self.lab.ask("fw1", "policy add own at fw1 via fw2 mandatory fw2 filter tcp dst port 81")
+        pair, name = self.named_pair()
+        self.assertEqual(self.chain(name), ["client", "fw1", "fw2", "server"])
+        pair.close()
+        pair, name = self.named_pair()
+        self.ask(f"session remove {name} fw1")
+        self.assertEqual(self.chain(name), ["client", "fw2", "server"])
+        self.refused(f"session remove {name} fw2", "mandatory", self.lab.address("fw2"), "--force")
+        self.ask(f"session remove {name} fw2 --force")
+        self.assertEqual(self.chain(name), ["client", "server"])
+        pair.close()
+        self.lab.ask("fw1", "policy remove own")
+        self.lab.nothing_left()
+
+
 class Failures(Changing):
     """What does not come about, and agents that die over it."""
 

@@ -26,6 +26,7 @@ void sim_agent_start(struct sim_world *w, uint8_t agent)
 	sim_mutate_restart(w, agent);
 	dysco_core_start(&a->core, &a->dp.table, &a->setup, &seed);
 	a->core.knows_late = true;
+	a->core.keeps_chains = w->mutant != SIM_MUTANT_STALE_CHAIN;
 	a->alive = true;
 	a->starts++;
 	a->drops = 0;

@@ -84,12 +84,19 @@ static bool is_sure(struct sim_world *w, const struct sim_channel *c)
 	return w->loss == 0 && !w->crashes && !sim_is_dead(w, c->to);
 }
 
+/* Another session may have it by now. */
+static bool five_tuple_is_free(const struct sim_world *w, const struct sim_flow *flow)
+{
+	return flow->conn[0] == SIM_NONE || w->conns[flow->conn[0]].end != SIM_END_NONE;
+}
+
 static void ask(struct sim_world *w, struct sim_channel *c)
 {
 	struct sim_agent *a = sim_agent_at(w, c->from);
 	uint32_t beside = DYSCO_NO_SLOT;
 
-	if (!a->alive || !sim_session_of(w, &w->flows[c->flow], &c->id)) {
+	if (!a->alive || five_tuple_is_free(w, &w->flows[c->flow]) ||
+	    !sim_session_of(w, &w->flows[c->flow], &c->id)) {
 		return;
 	}
 	sim_has(w, SIM_HAS_PROBES);

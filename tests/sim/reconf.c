@@ -81,6 +81,21 @@ static void steps_end(struct sim_world *w, uint8_t flow, uint8_t from, uint8_t t
 	}
 }
 
+/* Nothing is left that the left anchor did not know of (docs/protocol.md 12.3). */
+static void check_known(struct sim_world *w, const struct sim_wish *wish)
+{
+	uint64_t hash = 1;
+
+	for (uint8_t i = 1; i < wish->n_old; i++) {
+		hash =
+		    sim_bytes_hash(hash, &w->nodes[wish->old[i]].addr, sizeof(struct dysco_addr));
+	}
+	if (wish->known != 0 && hash != wish->known) {
+		sim_fail(w, "attempt %u replaced a path that its left anchor did not know",
+			 (unsigned int)(wish - w->wishes));
+	}
+}
+
 /* One anchor works on the new path alone: the chain is the new one. */
 static void way_changes(struct sim_world *w, struct sim_wish *wish)
 {
@@ -99,6 +114,7 @@ static void way_changes(struct sim_world *w, struct sim_wish *wish)
 	}
 	wish->n_old = (uint8_t)(right - left + 1);
 	memcpy(wish->old, &flow->way[left], wish->n_old);
+	check_known(w, wish);
 	memcpy(way, flow->way, left + 1u);
 	n = (uint8_t)(left + 1);
 	memcpy(&way[n], wish->path, wish->n_path);

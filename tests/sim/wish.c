@@ -246,11 +246,26 @@ void sim_wish_begun(struct sim_world *w, struct sim_wish *wish, uint64_t nonce)
 	w->outcomes[SIM_N_RECONFIGS]++;
 }
 
+/* The hosts behind the left anchor, the right one last, as the left one's agent has them. */
+static uint64_t known_path(struct sim_world *w, const struct sim_wish *wish, uint32_t slot)
+{
+	const struct dysco_address_list *list = &sim_agent_at(w, wish->left)->dp.cold[slot].list;
+	uint64_t hash = 1;
+
+	for (uint8_t i = list->next; i < list->count; i++) {
+		hash = sim_bytes_hash(hash, &list->hops[i].addr, sizeof(list->hops[i].addr));
+		if (dysco_addr_equal(&list->hops[i].addr, &w->nodes[wish->right].addr)) {
+			break;
+		}
+	}
+	return hash;
+}
+
 void sim_wish_begin(struct sim_world *w, struct sim_wish *wish, uint32_t slot,
 		    const struct dysco_address_list *list)
 {
 	struct sim_agent *a = sim_agent_at(w, wish->left);
-	uint64_t before = table_hash(a);
+	uint64_t before = table_hash(a), known = known_path(w, wish, slot);
 	uint32_t index =
 	    dysco_core_reconfigure(&a->core, w->now_ns, slot, wish->kind, list, &w->actions);
 
@@ -267,6 +282,7 @@ void sim_wish_begin(struct sim_world *w, struct sim_wish *wish, uint32_t slot,
 		sim_fail(w, "a reconfiguration that cannot be is not refused");
 	} else {
 		wish->index = index;
+		wish->known = wish->kind == DYSCO_KIND_ORDINARY ? known : 0;
 		sim_wish_begun(w, wish, a->dp.attempts[index].nonce);
 		sim_wish_note(w, wish);
 	}

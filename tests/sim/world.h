@@ -261,6 +261,8 @@ struct sim_wish {
 	uint8_t fate[2]; /* at the left, the right anchor */
 	uint32_t index;
 	uint64_t nonce, begun_ns, ended_ns;
+	uint64_t
+	    known; /* hash of what the left anchor took for the old path, 0: others were asked */
 };
 
 /* Packets of the flow may go from one node to the other, rightward, if let out in time. */

@@ -16,7 +16,7 @@ static const struct dysco_key sample_key = {.id = 7, .bytes = {0x0f, 1, 2, 3, 0x
 struct sample {
 	const char *name;
 	uint8_t type; /* enum dysco_message_type */
-	uint8_t hops; /* of a SYN */
+	uint8_t hops; /* of a SYN, a CHAIN */
 	bool ip6;
 	bool is_signed;
 };
@@ -34,6 +34,8 @@ static const struct sample samples[] = {
     {"PROBE, signed", DYSCO_MSG_PROBE, 0, false, true},
     {"PROBE_REPLY, session not known", DYSCO_MSG_PROBE_REPLY, 0, false, false},
     {"PROBE_REPLY, session known, signed", DYSCO_MSG_PROBE_REPLY, 1, true, true},
+    {"CHAIN", DYSCO_MSG_CHAIN, 3, true, false},
+    {"CHAIN, longest, signed", DYSCO_MSG_CHAIN, DYSCO_HOPS_MAX, false, true},
 };
 #define N_SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
@@ -66,6 +68,16 @@ static inline void sample_syn(struct dysco_msg_syn *msg, bool ip6, uint8_t hops)
 		msg->list.hops[i].policy = 0x1000u + i;
 	}
 	msg->list.hops[hops - 1].flags = DYSCO_HOP_EXIT;
+}
+
+static inline void sample_chain(struct dysco_msg_chain *msg, bool ip6, uint8_t hops)
+{
+	struct dysco_msg_syn like;
+
+	sample_syn(&like, ip6, hops);
+	memset(msg, 0, sizeof(*msg));
+	msg->id = like.id;
+	memcpy(&msg->list, &like.list, sizeof(like.list));
 }
 
 static inline void sample_trace(struct dysco_msg_trace *msg)
@@ -123,9 +135,13 @@ static inline size_t sample_write(uint8_t out[DYSCO_MESSAGE_MAX], const struct s
 	struct dysco_msg_probe_reply probe_reply;
 	struct dysco_msg_trace_reply reply;
 	struct dysco_msg_trace trace;
+	struct dysco_msg_chain chain;
 	struct dysco_msg_syn syn;
 
 	switch (s->type) {
+	case DYSCO_MSG_CHAIN:
+		sample_chain(&chain, s->ip6, s->hops);
+		return dysco_message_write_chain(out, &hdr, &chain, key);
 	case DYSCO_MSG_SYN:
 		sample_syn(&syn, s->ip6, s->hops);
 		return dysco_message_write_syn(out, &hdr, &syn, key);

@@ -19,7 +19,7 @@ struct dysco_addr rig_addr(int host, bool ip4)
 
 static void fill_setup(struct dysco_setup *setup, int agent)
 {
-	static const char *const names[] = {"client", "box", "server"};
+	static const char *const names[] = {"client", "box", "server", "extra"};
 	struct dysco_host *host = &setup->hosts[0];
 	struct dysco_policy *policy = &setup->policies[0];
 
@@ -33,8 +33,8 @@ static void fill_setup(struct dysco_setup *setup, int agent)
 	host->n_prefixes = 2;
 	host->prefixes[0] = (struct dysco_prefix){rig_addr(agent, true), 128};
 	host->prefixes[1] = (struct dysco_prefix){rig_addr(agent, false), 128};
-	setup->n_boxes = 3;
-	for (int i = 0; i < 3; i++) {
+	setup->n_boxes = RIG_AGENTS;
+	for (int i = 0; i < RIG_AGENTS; i++) {
 		snprintf(setup->boxes[i].name, sizeof(setup->boxes[i].name), "%s", names[i]);
 		setup->boxes[i].ip4 = rig_addr(i, true);
 		setup->boxes[i].ip6 = rig_addr(i, false);
@@ -67,6 +67,7 @@ void rig_restart(struct rig *rig, int agent)
 	memset(seed.secret, 0x51 + agent, sizeof(seed.secret));
 	set_rules(a);
 	dysco_core_start(&a->core, &a->sim.table, &a->setup, &seed);
+	a->core.keeps_chains = true;
 }
 
 struct rig *rig_new(void)

@@ -2,10 +2,11 @@
 /*
  * A rig for tests of the core: three hosts in a row, each with an agent of its
  * own over a table in plain memory, and hands that carry packets between them.
+ * A fourth one is in no chain until it is put there.
  *
- *    client (1) ------- box (2) ------- server (3)
- *    10.0.0.1           10.0.0.2        10.0.0.3
- *    fd00::1            fd00::2         fd00::3
+ *    client (1) ------- box (2) ------- server (3)         extra (4)
+ *    10.0.0.1           10.0.0.2        10.0.0.3           10.0.0.4
+ *    fd00::1            fd00::2         fd00::3            fd00::4
  */
 #ifndef DYSCO_TESTS_UNIT_RIG_H
 #define DYSCO_TESTS_UNIT_RIG_H
@@ -13,8 +14,8 @@
 #include "core/internal.h"
 #include "datapath/sim/sim.h"
 
-#define RIG_AGENTS 3
-enum { CLIENT = 0, BOX = 1, SERVER = 2 };
+#define RIG_AGENTS 4
+enum { CLIENT = 0, BOX = 1, SERVER = 2, EXTRA = 3 };
 
 struct rig_agent {
 	struct dysco_sim sim;

@@ -156,9 +156,14 @@ static void assert_reads_back(const uint8_t *m, const struct sample *s)
 	struct dysco_msg_probe_reply probe_reply, probe_reply_read;
 	struct dysco_msg_trace_reply reply, reply_read;
 	struct dysco_msg_trace trace, trace_read;
+	struct dysco_msg_chain chain, chain_read;
 	struct dysco_msg_syn syn, syn_read;
 
-	if (s->type == DYSCO_MSG_SYN) {
+	if (s->type == DYSCO_MSG_CHAIN) {
+		sample_chain(&chain, s->ip6, s->hops);
+		dysco_message_read_chain(&chain_read, m);
+		assert_memory_equal(&chain, &chain_read, sizeof(chain));
+	} else if (s->type == DYSCO_MSG_SYN) {
 		sample_syn(&syn, s->ip6, s->hops);
 		dysco_message_read_syn(&syn_read, m);
 		assert_memory_equal(&syn, &syn_read, sizeof(syn));
@@ -196,6 +201,38 @@ static void what_is_written_is_read(void **state)
 				 DYSCO_DECODE_OK);
 		assert_header(&hdr, s, bytes);
 		assert_reads_back(m, s);
+	}
+}
+
+/* LOCKED and NACK may tell the chain; who does not know of that skips it. */
+static void chains_go_with_the_answers_to_lock(void **state)
+{
+	static const uint8_t types[] = {DYSCO_MSG_LOCKED, DYSCO_MSG_NACK, DYSCO_MSG_LOCK,
+					DYSCO_MSG_CANCELLED};
+	struct dysco_msg_control msg, read;
+	struct dysco_msg_chain chain;
+	uint8_t m[DYSCO_MESSAGE_MAX] = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types); i++) {
+		struct dysco_header hdr = {.type = types[i], .sender = 1, .counter = 1};
+		size_t bytes;
+
+		memset(&msg, 0, sizeof(msg));
+		sample_chain(&chain, false, DYSCO_HOPS_MAX);
+		msg.id = chain.id;
+		msg.attempt.nonce = 5;
+		msg.attempt.left = msg.attempt.right = sample_addr(false, 1);
+		msg.list.count = 1;
+		msg.list.hops[0].addr = sample_addr(false, 9);
+		memcpy(&msg.chain, &chain.list, sizeof(chain.list));
+		bytes = dysco_message_write_control(m, &hdr, &msg, &sample_key);
+		assert_int_equal(open_exactly(&hdr, m, bytes, &sample_key, 1), DYSCO_DECODE_OK);
+		dysco_message_read_control(&read, m);
+		assert_int_equal(read.chain.count, i < 2 ? DYSCO_HOPS_MAX : 0);
+		if (i < 2) {
+			assert_memory_equal(&read.chain, &chain.list, sizeof(chain.list));
+		}
 	}
 }
 
@@ -237,9 +274,13 @@ static size_t rewrite(uint8_t out[DYSCO_MESSAGE_MAX], const struct dysco_header 
 	struct dysco_msg_probe_reply probe_reply;
 	struct dysco_msg_trace_reply reply;
 	struct dysco_msg_trace trace;
+	struct dysco_msg_chain chain;
 	struct dysco_msg_syn syn;
 
 	switch (hdr->type) {
+	case DYSCO_MSG_CHAIN:
+		dysco_message_read_chain(&chain, m);
+		return dysco_message_write_chain(out, hdr, &chain, NULL);
 	case DYSCO_MSG_SYN:
 		dysco_message_read_syn(&syn, m);
 		return dysco_message_write_syn(out, hdr, &syn, NULL);
@@ -323,6 +364,7 @@ int main(void)
 	    cmocka_unit_test(hmac_comparison_sees_every_bit),
 	    cmocka_unit_test(syn_message_has_the_documented_layout),
 	    cmocka_unit_test(what_is_written_is_read),
+	    cmocka_unit_test(chains_go_with_the_answers_to_lock),
 	    cmocka_unit_test(foreign_data_behind_a_message_is_left_alone),
 	    cmocka_unit_test(every_proper_prefix_is_refused),
 	    cmocka_unit_test(a_flipped_bit_of_an_unsigned_message_is_refused_or_read_as_it_stands),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A session between client, box and server (rig.h), over a network that carries
+ * A session between client, box and server, or extra too (rig.h), over a network that carries
  * everything at once and in order: what a quiet world shows of reconfigurations.
  * Disturbances are the explorer's and the simulator's.
  */
@@ -75,9 +75,9 @@ static inline struct rig_packet parsed(const uint8_t *data, size_t bytes)
 
 static inline void delivered(struct world *w, int agent, const struct rig_packet *packet)
 {
-	if (agent == BOX) {
-		w->boxed++;
-		enqueue(w, BOX, DYSCO_OUT, packet); /* it forwards everything */
+	if (agent == BOX || agent == EXTRA) {
+		w->boxed += agent == BOX;
+		enqueue(w, agent, DYSCO_OUT, packet); /* it forwards everything */
 		return;
 	}
 	w->delivered[agent] += packet->p.payload_bytes;
@@ -212,15 +212,21 @@ static inline struct dysco_address_list path_of(int first, int second)
 	return path;
 }
 
-static inline uint32_t reconfigure_as(struct world *w, uint8_t kind, struct dysco_address_list path)
+static inline uint32_t reconfigure_at(struct world *w, int agent, uint8_t kind,
+				      struct dysco_address_list path)
 {
-	struct rig_agent *a = &w->rig->agent[CLIENT];
-	uint32_t index = dysco_core_reconfigure(&a->core, w->rig->now_ns, right_leg(w, CLIENT),
-						kind, &path, &a->out);
+	struct rig_agent *a = &w->rig->agent[agent];
+	uint32_t index = dysco_core_reconfigure(&a->core, w->rig->now_ns, right_leg(w, agent), kind,
+						&path, &a->out);
 
-	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	carry_out(w, agent, NULL, DYSCO_OUT);
 	run(w);
 	return index;
+}
+
+static inline uint32_t reconfigure_as(struct world *w, uint8_t kind, struct dysco_address_list path)
+{
+	return reconfigure_at(w, CLIENT, kind, path);
 }
 
 static inline uint32_t reconfigure(struct world *w, struct dysco_address_list path)
