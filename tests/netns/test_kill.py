@@ -50,7 +50,7 @@ class Kill(Changing):
     boxes = 2
     CHANGES = 20
     links = {"client": LINK, "server": LINK}
-    config = ("timeout linger 5",)  # longer than an agent takes to come back
+    config = ("timeout linger 5", "health off")  # longer than an agent takes to come back; no channels of agents that died
     expected = (r"cannot inject",)
 
     @classmethod
