@@ -331,6 +331,32 @@ static bool left_for_recovery(struct dysco_core *core, struct dysco_work *w,
 	return true;
 }
 
+/*
+ * The left anchor has given an attempt up and made another one, and its RST was lost or came
+ * before its SYN (docs/protocol.md 12.4): what the first one made here goes likewise. Once
+ * its handshake is over it may be in use, and this SYN a late one.
+ */
+static bool given_up_before(struct dysco_core *core, struct dysco_work *w,
+			    const struct dysco_msg_syn *msg)
+{
+	uint32_t slot = has_session(core, w->in->host, msg);
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	uint32_t right = leg->role == DYSCO_ROLE_LEFT ? leg->partner : slot;
+	uint32_t index = dysco_cold_at(core, right)->attempt;
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (slot == DYSCO_NO_SLOT || right == DYSCO_NO_SLOT || index == DYSCO_NO_ATTEMPT ||
+	    !dysco_leg_is_embryonic(leg) || a->role != DYSCO_PART_INSERTED ||
+	    a->nonce == msg->attempt.nonce || !dysco_addr_equal(&a->left, &msg->attempt.left)) {
+		return false;
+	}
+	dysco_drop(core, w, slot, DYSCO_REASON_PENDING);
+	dysco_nonce_over(core, a->nonce, false);
+	dysco_attempt_end(core, w->now_ns, index);
+	dysco_leave_box(core, w->now_ns, slot, w->out);
+	return true;
+}
+
 /* Without a record a box's agent could not tell the new path's SYN from an ordinary one. */
 static bool has_room(const struct dysco_core *core)
 {
@@ -368,7 +394,7 @@ bool dysco_new_path_arrived(struct dysco_core *core, struct dysco_work *w,
 		return true;
 	}
 	if (index == DYSCO_NO_ATTEMPT && fate == DYSCO_NONCE_UNKNOWN &&
-	    left_for_recovery(core, w, msg)) {
+	    (left_for_recovery(core, w, msg) || given_up_before(core, w, msg))) {
 		return true;
 	}
 	if (index != DYSCO_NO_ATTEMPT || msg->list.next + 1 == msg->list.count ||

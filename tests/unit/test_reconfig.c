@@ -292,6 +292,36 @@ static void a_refused_new_path_is_not_reset_again(void **state)
 	rig_free(w->rig);
 }
 
+/* The box never hears that the first attempt was given up; the second one comes at once. */
+static void a_retry_after_a_cancel_comes_through(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *client = &w->rig->agent[CLIENT], *box = &w->rig->agent[BOX];
+	struct dysco_address_list path = path_of(BOX, SERVER);
+	uint32_t index;
+
+	(void)state;
+	reconfigure(w, path_of(SERVER, -1));
+	index = dysco_core_reconfigure(&client->core, w->rig->now_ns, right_leg(w, CLIENT),
+				       DYSCO_KIND_ORDINARY, &path, &client->out);
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	while (box->sim.attempts[1].role != DYSCO_PART_INSERTED && step(w)) {
+	}
+	w->resets_lost = true;
+	assert_true(dysco_core_attempt_cancel(&client->core, w->rig->now_ns, index, &client->out));
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	assert_int_equal(w->reason, DYSCO_NACK_CANCELLED);
+	w->resets_lost = false;
+	reconfigure(w, path);
+	again(w); /* its SYN ended what was there */
+	assert_int_equal(w->done, 4);
+	assert_int_equal(w->failed, 1);
+	nothing_is_left(w);
+	talks(w, true);
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +338,7 @@ int main(void)
 	    cmocka_unit_test(what_is_not_possible_is_refused),
 	    cmocka_unit_test(a_box_that_is_not_frozen_refuses),
 	    cmocka_unit_test(a_refused_new_path_is_not_reset_again),
+	    cmocka_unit_test(a_retry_after_a_cancel_comes_through),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

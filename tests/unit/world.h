@@ -36,6 +36,7 @@ struct world {
 	uint8_t lost_type;		 /* messages of this type are lost, 0: none */
 	unsigned int resets[RIG_AGENTS]; /* that an agent has made and sent */
 	bool box_refuses;		 /* every SYN */
+	bool resets_lost;		 /* that agents send */
 	uint8_t reason;
 };
 
@@ -118,6 +119,7 @@ static inline bool is_lost(const struct world *w, int agent, const struct rig_pa
 	const uint8_t *payload = &packet->data[packet->bytes - packet->p.payload_bytes];
 
 	return (w->box_dead && agent == BOX) ||
+	       (w->resets_lost && (packet->p.flags & DYSCO_TCP_RST)) ||
 	       (w->lost_type && packet->p.payload_bytes >= DYSCO_HEADER_BYTES &&
 		memcmp(payload, magic, sizeof(magic)) == 0 && payload[5] == w->lost_type);
 }
