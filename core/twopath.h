@@ -53,14 +53,14 @@ struct dysco_two {
 	 * of the peer's new path: the new leg's seq_in must map it there.
 	 */
 	dysco_seq_t peer_cut;
-	dysco_seq_t acked;	  /* highest ack of ours seen, on either path */
-	dysco_seq_t edge;	  /* highest right edge granted to our host */
-	dysco_seq_t seq_end;	  /* one past the highest number delivered to our host */
-	dysco_seq_t next;	  /* the number our host expects, as far as we can tell */
-	dysco_seq_t host_ack;	  /* highest ack our host has sent */
-	dysco_seq_t host_edge;	  /* highest right edge our host has granted */
-	dysco_seq_t window;	  /* granted when the cut was made: as much as the boxes were shown */
-	dysco_seq_t sent_end;	  /* one past the highest number our host has sent */
+	dysco_seq_t acked;     /* highest ack of ours seen, on either path */
+	dysco_seq_t edge;      /* highest right edge granted to our host */
+	dysco_seq_t seq_end;   /* one past the highest number delivered to our host */
+	dysco_seq_t next;      /* the number our host expects, as far as we can tell */
+	dysco_seq_t host_ack;  /* highest ack our host has sent */
+	dysco_seq_t host_edge; /* highest right edge our host has granted */
+	dysco_seq_t window;    /* granted when the cut was made: as much as the boxes were shown */
+	dysco_seq_t sent_end;  /* one past the highest number our host has sent */
 	dysco_seq_t told_ack[2];  /* highest ack number sent, by enum dysco_path */
 	dysco_seq_t told_edge[2]; /* highest right edge sent, by enum dysco_path */
 	/*
