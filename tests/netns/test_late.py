@@ -71,7 +71,7 @@ class Seen(Changing):
 class Late(Seen):
     boxes = 2
     config = ("timeout linger 1", "timeout embryonic 2")
-    extra = (NGINX.replace("count=4", "count=48"), *PLAIN.lines())
+    extra = (NGINX.replace("count=4", "count=24"), *PLAIN.lines())
 
     def known(self, name, node="client"):
         """The session as this node's agent has it, or None."""
@@ -144,10 +144,13 @@ class Late(Seen):
 
     def test_idle(self):
         """Nothing is sent at all, from its beginning to the box."""
+        asked = []
         for version in (4, 6):
+            pair, name = self.old_pair(version)
+            asked.append((version, pair, name, Request(self.lab, self.lab.agent_of("client"), f"session insert {name} fw1")))
+        for version, pair, name, request in asked:
             with self.subTest(ip=version):
-                pair, name = self.old_pair(version)
-                self.ask(f"session insert {name} fw1")
+                request.result()
                 self.assertEqual(self.chain(name), ["client", "fw1", "server"])
                 pair.ping()
                 pair.close()
