@@ -231,6 +231,7 @@ static bool can_recover(const struct dysco_agent *agent, const struct dysco_chec
 
 void dysco_mend_begin(struct dysco_agent *agent, uint64_t now_ns, const struct dysco_check *c)
 {
+	bool overdue = is_overdue(agent, c->slot, now_ns);
 	const struct dysco_policy *policy = policy_of(agent, c->slot);
 	struct dysco_mend *m = find_room(agent->health);
 	struct dysco_address_list path = {0};
@@ -243,7 +244,7 @@ void dysco_mend_begin(struct dysco_agent *agent, uint64_t now_ns, const struct d
 	if (!m || (policy && policy->on_failure == DYSCO_ON_FAILURE_NONE)) {
 		return;
 	}
-	if (!recovers && !close && !is_overdue(agent, c->slot, now_ns)) {
+	if (!recovers && !close && !overdue) {
 		return;
 	}
 	*m = (struct dysco_mend){.state = DYSCO_MEND_WAITS,
