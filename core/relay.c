@@ -114,7 +114,8 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 			out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
 	a->two.sent_end = out->seq_end; /* a recovery sends again what lies between */
 	if (a->kind == DYSCO_KIND_RECOVERY) {
-		dysco_two_holds(&a->two, in->seq_end);
+		a->two.held_end = in->seq_end;
+		a->two.holds = true;
 	}
 	copy_numbers(old, new, DYSCO_OUT);
 	copy_numbers(old, new, DYSCO_IN);

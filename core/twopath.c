@@ -5,7 +5,6 @@
  * cut p: at p itself the new path's numbers begin, so there it says nothing.
  */
 #include "core/twopath.h"
-
 #include "rewrite/packet.h"
 
 #include <string.h>
@@ -88,19 +87,13 @@ static bool ack_is_old(const struct dysco_two *two, dysco_seq_t ack)
 	return !two->peer_known || (!two->peer_cut_far && !dysco_after(ack, two->peer_cut));
 }
 
-/* Is what the new path has brought less than what our host may acknowledge on it? */
-static bool holds(const struct dysco_two *two)
-{
-	return two->holds && two->peer_known;
-}
-
 /* The path's version of an acknowledgement. */
 static dysco_seq_t ack_on(const struct dysco_two *two, enum dysco_path path, dysco_seq_t ack)
 {
-	if (ack_is_old(two, ack) != (path == DYSCO_PATH_OLD)) {
-		return two->peer_cut;
-	}
-	return path == DYSCO_PATH_NEW && holds(two) ? dysco_seq_min(ack, two->new_end) : ack;
+	dysco_seq_t most = path == DYSCO_PATH_NEW && two->holds ? two->new_end : ack;
+
+	return ack_is_old(two, ack) == (path == DYSCO_PATH_OLD) ? dysco_seq_min(ack, most)
+								: two->peer_cut;
 }
 
 bool dysco_two_sent_done(const struct dysco_two *two)
@@ -122,25 +115,14 @@ bool dysco_two_done(const struct dysco_two *two)
 /* Called whenever acked or host_ack moves, which is by less than a quarter of all numbers. */
 static void note_far(struct dysco_two *two)
 {
-	if (dysco_two_sent_done(two) && dysco_seq_sub(two->acked, two->cut) >= SEQ_FAR) {
-		two->cut_far = true;
-	}
-	if (dysco_two_received_done(two) &&
-	    dysco_seq_sub(two->host_ack, two->peer_cut) >= SEQ_FAR) {
-		two->peer_cut_far = true;
-	}
+	two->cut_far |= dysco_two_sent_done(two) && dysco_seq_sub(two->acked, two->cut) >= SEQ_FAR;
+	two->peer_cut_far |=
+	    dysco_two_received_done(two) && dysco_seq_sub(two->host_ack, two->peer_cut) >= SEQ_FAR;
 }
 
-void dysco_two_holds(struct dysco_two *two, dysco_seq_t end)
-{
-	two->held_end = end;
-	two->holds = true;
-}
-
-/* The new path has brought what ends there. */
 static void note_new(struct dysco_two *two, dysco_seq_t end)
 {
-	two->new_end = dysco_seq_max(two->new_end, end);
+	two->new_end = end;
 	two->holds = two->holds && dysco_after(two->held_end, two->new_end);
 }
 
@@ -153,7 +135,6 @@ void dysco_two_peer_cut(struct dysco_two *two, dysco_seq_t peer_cut)
 	two->peer_cut = peer_cut;
 	two->told_ack[DYSCO_PATH_NEW] = peer_cut;
 	two->told_edge[DYSCO_PATH_NEW] = peer_cut;
-	two->new_end = peer_cut;
 	note_new(two, peer_cut);
 	note_far(two);
 }
@@ -226,7 +207,7 @@ static void clip_sack(const struct dysco_two *two, enum dysco_path path, struct 
 
 		if (path == DYSCO_PATH_NEW && !two->peer_cut_far) {
 			block.from = dysco_seq_max(block.from, two->peer_cut);
-			block.to = holds(two) ? dysco_seq_min(block.to, two->new_end) : block.to;
+			block.to = two->holds ? dysco_seq_min(block.to, two->new_end) : block.to;
 		} else if (path == DYSCO_PATH_OLD && two->peer_known) {
 			block.to =
 			    two->peer_cut_far ? block.from : dysco_seq_min(block.to, two->peer_cut);
@@ -336,9 +317,7 @@ static void route_empty(struct dysco_two *two, const struct dysco_segment *s,
 	bool probe = dysco_after(two->sent_end, s->seq) || !has(s, DYSCO_TCP_ACK);
 	bool news[2] = {is_news(two, DYSCO_PATH_OLD, s), is_news(two, DYSCO_PATH_NEW, s)};
 
-	for (int i = 0; i < 2; i++) {
-		enum dysco_path path = i == 0 ? DYSCO_PATH_OLD : DYSCO_PATH_NEW;
-
+	for (enum dysco_path path = DYSCO_PATH_OLD; path <= DYSCO_PATH_NEW; path++) {
 		if (probe && path == home) {
 			put(two, parts, path, s);
 		} else if (news[path] || (!probe && path == of_ack)) {
@@ -380,8 +359,7 @@ static void route_reset(struct dysco_two *two, const struct dysco_segment *s,
 {
 	enum dysco_path home = is_old(two, s->seq) ? DYSCO_PATH_OLD : DYSCO_PATH_NEW;
 
-	for (int i = 0; i < 2; i++) {
-		enum dysco_path path = i == 0 ? DYSCO_PATH_OLD : DYSCO_PATH_NEW;
+	for (enum dysco_path path = DYSCO_PATH_OLD; path <= DYSCO_PATH_NEW; path++) {
 		struct dysco_segment *part = put(two, parts, path, s);
 
 		if (path != home) {
@@ -588,9 +566,8 @@ bool dysco_two_merge(struct dysco_two *two, enum dysco_path path, struct dysco_s
 	if (length_of(s) > 0) {
 		two->owes[path] = true;
 		note_delivered(two, s);
-		if (path == DYSCO_PATH_NEW) {
-			note_new(two, end_of(s));
-		}
+		note_new(two, path == DYSCO_PATH_NEW ? dysco_seq_max(two->new_end, end_of(s))
+						     : two->new_end);
 	} else if (!merge_empty(two, path, s, said)) {
 		return false;
 	}

@@ -73,7 +73,7 @@ struct dysco_two {
 	bool peer_known;
 	bool owes[2]; /* something came in on the path that has not been answered on it */
 	bool has_ts;
-	bool holds; /* new_end has not reached held_end */
+	bool holds; /* new_end has not reached held_end; set with it after dysco_two_start() */
 	bool reset; /* a RST that counts went through */
 	/* Numbers have gone so far past the cut that nobody speaks of what is below any more. */
 	bool cut_far, peer_cut_far;
@@ -101,8 +101,6 @@ void dysco_offsets_in(const struct dysco_offsets *o, struct dysco_segment *s);
  */
 void dysco_two_start(struct dysco_two *two, dysco_seq_t cut, dysco_seq_t acked, dysco_seq_t edge,
 		     dysco_seq_t seq_end, dysco_seq_t host_ack, dysco_seq_t host_edge);
-/* After that, in a recovery: what the old path has brought goes up to `end`. */
-void dysco_two_holds(struct dysco_two *two, dysco_seq_t end);
 /* The peer's cut is known, in our host numbers; the new leg's seq_in changes with it. */
 void dysco_two_peer_cut(struct dysco_two *two, dysco_seq_t peer_cut);
 

@@ -74,6 +74,21 @@ static void bend(struct sim_world *w, struct sim_segment *s, uint8_t *payload)
 	}
 }
 
+void sim_enemy_draw(struct sim_world *w)
+{
+	static const uint8_t kinds[] = {SIM_HAS_ENEMY_FLIP, SIM_HAS_ENEMY_REPLAY,
+					SIM_HAS_ENEMY_TRUNCATED, SIM_HAS_ENEMY_MAGIC};
+
+	w->enemy = kinds[sim_random(w, 4)];
+	if (w->enemy == SIM_HAS_ENEMY_FLIP || w->enemy == SIM_HAS_ENEMY_REPLAY) {
+		w->signed_messages = true;
+	}
+	sim_has(w, (enum sim_feature)w->enemy);
+	for (uint8_t i = 0; i < 6; i++) {
+		sim_at(w, sim_random(w, i < 4 ? 2000 : 16000) * SIM_MS, SIM_EV_ENEMY, 0);
+	}
+}
+
 void sim_enemy_act(struct sim_world *w)
 {
 	uint8_t payload[SIM_PACKET_BYTES];

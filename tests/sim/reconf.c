@@ -282,11 +282,12 @@ static void look_at(struct sim_world *w, struct sim_wish *wish, int side)
 	wish->ended_ns = w->now_ns;
 }
 
-/* What a box that is gone has left half-done ends when its legs expire. */
+/* What a dead box, or ends that are gone, have left half-done ends when its legs expire. */
 static void check_patience(struct sim_world *w, const struct sim_wish *wish)
 {
+	bool silent = w->deaths || w->flows[wish->flow].disturbed;
 	uint64_t patience_ns =
-	    (PATIENCE_S + (w->deaths ? PATIENCE_S + w->timeouts.established : 0)) * SIM_S;
+	    (PATIENCE_S + (silent ? PATIENCE_S + w->timeouts.established : 0)) * SIM_S;
 
 	if (!wish->fate[0] && w->now_ns > w->calm_ns + patience_ns &&
 	    w->now_ns > wish->begun_ns + patience_ns) {

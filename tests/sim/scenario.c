@@ -480,10 +480,7 @@ static void draw_reconfigurations(struct sim_world *w, const struct sim_plan *pl
 	if (sim_chance(w, 120)) {
 		sim_probes_draw(w);
 	}
-	for (uint8_t i = 0; i < w->n_agents; i++) {
-		w->triggers[i] =
-		    sim_chance(w, 800) ? DYSCO_TRIGGERS_ALL : (uint8_t)(1 + sim_random(w, 2));
-	}
+	sim_triggers_draw(w);
 	if (sim_chance(w, 50)) {
 		w->agents_reset = true;
 		sim_has(w, SIM_HAS_KILL);
@@ -500,21 +497,6 @@ static void draw_reconfigurations(struct sim_world *w, const struct sim_plan *pl
 	}
 }
 
-static void draw_enemy(struct sim_world *w)
-{
-	static const uint8_t kinds[] = {SIM_HAS_ENEMY_FLIP, SIM_HAS_ENEMY_REPLAY,
-					SIM_HAS_ENEMY_TRUNCATED, SIM_HAS_ENEMY_MAGIC};
-
-	w->enemy = kinds[sim_random(w, 4)];
-	if (w->enemy == SIM_HAS_ENEMY_FLIP || w->enemy == SIM_HAS_ENEMY_REPLAY) {
-		w->signed_messages = true;
-	}
-	sim_has(w, (enum sim_feature)w->enemy);
-	for (uint8_t i = 0; i < 6; i++) {
-		sim_at(w, sim_random(w, i < 4 ? 2000 : 16000) * SIM_MS, SIM_EV_ENEMY, 0);
-	}
-}
-
 static void draw_events(struct sim_world *w, const struct sim_plan *plan)
 {
 	switch (plan->theme) {
@@ -522,7 +504,7 @@ static void draw_events(struct sim_world *w, const struct sim_plan *plan)
 		draw_crashes(w);
 		break;
 	case SIM_THEME_ENEMY:
-		draw_enemy(w);
+		sim_enemy_draw(w);
 		break;
 	case SIM_THEME_RECONF:
 		draw_reconfigurations(w, plan);

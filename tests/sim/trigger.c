@@ -54,6 +54,15 @@ static void draw(struct sim_world *w, struct sim_wish *wish)
 	wish->must_fail |= sim_wish_is_thawed(w, wish) || !is_permitted(w, wish);
 }
 
+/* What agents do for boxes. */
+void sim_triggers_draw(struct sim_world *w)
+{
+	for (uint8_t i = 0; i < w->n_agents; i++) {
+		w->triggers[i] =
+		    sim_chance(w, 800) ? DYSCO_TRIGGERS_ALL : (uint8_t)(1 + sim_random(w, 2));
+	}
+}
+
 void sim_trigger(struct sim_world *w, struct sim_wish *wish, const struct dysco_session_id *id)
 {
 	struct dysco_address_list list;

@@ -17,6 +17,7 @@
 #define DYSCO_TESTS_SIM_WORLD_H
 
 #include "datapath/sim/sim.h"
+#include "tests/sim/scenes.h"
 #include "tests/sim/segment.h"
 
 #define SIM_NODES      40
@@ -30,8 +31,6 @@
 #define SIM_VISITS     20
 #define SIM_WISHES     16
 #define SIM_STEPS      192
-#define SIM_CHANNELS   3
-#define SIM_QUESTIONS  8
 #define SIM_NONE       0xff
 
 #define SIM_US	       1000ull
@@ -269,29 +268,6 @@ struct sim_wish {
 struct sim_step {
 	uint8_t flow, from, to, wish;
 	uint64_t until_ns;
-};
-
-/* ---- sessions that were adopted: late.c ---- */
-struct sim_adopted {
-	uint64_t created_ns, quiet_ns, provoke_ns;
-	uint32_t slot, end;
-	uint8_t agent;
-	bool bounded;
-};
-#define SIM_ADOPTED 12
-
-/* ---- probes: probe.c ---- */
-struct sim_channel {
-	uint8_t flow, from, to; /* nodes */
-	uint8_t rounds, misses;
-	uint8_t flags; /* DYSCO_PROBE_* */
-	bool waits;    /* for the answer to the last question */
-	bool sure;     /* nothing stands in its way */
-	uint32_t slot;
-	uint32_t nonce[SIM_QUESTIONS]; /* the last ones, a ring */
-	uint64_t asked_ns[SIM_QUESTIONS];
-	uint8_t n_asked;
-	struct dysco_session_id id;
 };
 
 /* ---- events ---- */
@@ -575,9 +551,7 @@ void sim_adopted_tick(struct sim_world *w, uint8_t agent);
 void sim_probe_begin(struct sim_world *w, uint8_t flow, uint8_t to, uint8_t flags, uint8_t rounds,
 		     uint64_t at_ns);
 void sim_probe(struct sim_world *w, uint8_t channel);
-/* A core has got an answer. */
 void sim_probe_answered(struct sim_world *w, uint8_t agent, uint32_t slot);
-/* The world of the scenario: who asks whom. */
 void sim_probes_draw(struct sim_world *w);
 
 /* ---- box.c ---- */
@@ -617,6 +591,10 @@ void sim_scenario(struct sim_world *w);
 
 /* ---- enemy.c ---- */
 void sim_enemy_sniff(struct sim_world *w, const struct sim_packet *packet);
+void sim_enemy_draw(struct sim_world *w);
 void sim_enemy_act(struct sim_world *w);
+
+/* ---- trigger.c ---- */
+void sim_triggers_draw(struct sim_world *w);
 
 #endif
