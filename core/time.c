@@ -124,6 +124,7 @@ void dysco_reset_session(struct dysco_core *core, uint64_t now_ns, uint32_t slot
 {
 	struct pair pair = pair_of(core, slot, now_ns);
 
+	dysco_attempts_over(core, now_ns, slot, out);
 	reset_pair(core, now_ns, &pair, out);
 }
 
