@@ -197,8 +197,9 @@ struct dysco_msg_trace {
 #define DYSCO_TRACE_LEFTWARD 0x01 /* travels towards the initiator */
 #define DYSCO_PROBE_NUDGE    0x02 /* PROBE: send a segment of the session from your host, too */
 #define DYSCO_PROBE_CLOSE    0x04 /* PROBE: end your part of the session */
-#define DYSCO_PROBE_LOOK     0x08 /* PROBE: what my host sends is not acknowledged: look at the path \
-				   */
+#define DYSCO_PROBE_LOOK                                                                           \
+	0x08 /* PROBE: what my host sends is not acknowledged: look at the path                    \
+	      */
 
 /* One agent's report on one host of the chain (trace). */
 struct dysco_report_leg {
