@@ -38,10 +38,10 @@ static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t in
 		return;
 	}
 	if (!dysco_anchor_window_shown(core, index)) {
-		dysco_new_path_ack(core, index, w->out); /* R answers with its window of then */
+		dysco_new_path_show(core, index, w->out); /* R answers with its window of then */
 		return;
 	}
-	dysco_new_path_ack(core, index, w->out); /* with the window that R's cut has to fit into */
+	dysco_new_path_show(core, index, w->out); /* with the window that R's cut has to fit into */
 	dysco_anchor_make_cut(core, index);
 	dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_CUTTING);
 	dysco_anchor_tell_cut(core, w->out, index, 0);
@@ -265,7 +265,7 @@ void dysco_left_repeat(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		dysco_new_path_ack(core, index, out);
 		break;
 	case DYSCO_ATTEMPT_CUTTING:
-		dysco_new_path_ack(core, index, out); /* the window may have grown */
+		dysco_new_path_show(core, index, out); /* the window may have grown */
 		dysco_anchor_tell_cut(core, out, index, 0);
 		break;
 	case DYSCO_ATTEMPT_TWO_PATHS:

@@ -142,6 +142,18 @@ void dysco_new_path_ack(struct dysco_core *core, uint32_t index, struct dysco_ac
 }
 
 /*
+ * Its number is that of a keepalive: boxes take its window, but a host that gets
+ * it late, when the new path is the session's, does not (RFC 9293 3.10.7.4).
+ */
+void dysco_new_path_show(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	show_window(core, a);
+	emit(core, out, index, DYSCO_TCP_ACK, a->isn, a->peer_isn + 1, NULL, 0);
+}
+
+/*
  * While the cut was unknown, less than the host granted may have been told. Who
  * still has bytes under way hears of it by their acknowledgements.
  */

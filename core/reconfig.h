@@ -124,6 +124,8 @@ bool dysco_new_path_begin(struct dysco_core *core, uint64_t now_ns, uint32_t ind
 /* Sends again what the state asks for: SYN (L), SYN-ACK (R), ACK (both). */
 void dysco_new_path_syn(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
 void dysco_new_path_ack(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
+/* L, again, after the handshake: the window of now. */
+void dysco_new_path_show(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
 /* L, when the peer's cut is known: a peer that waits for a window is told of it. */
 void dysco_new_path_grant(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
 void dysco_new_path_reset(struct dysco_core *core, uint32_t index, struct dysco_actions *out);

@@ -451,14 +451,14 @@ static void merge_sack(const struct dysco_two *two, struct dysco_segment *s)
 
 /*
  * Nothing but the two bases, as the handshake of the new path has them: its window
- * was counted from other numbers than the cuts. A host's window at the bases is
- * known by its PSH.
+ * was counted from other numbers than the cuts; one below, where L has shown its
+ * window again. A host's window at the bases is known by its PSH.
  */
 static bool is_of_handshake(const struct dysco_two *two, enum dysco_path path,
 			    const struct dysco_segment *s)
 {
 	return path == DYSCO_PATH_NEW && length_of(s) == 0 && !has(s, DYSCO_TCP_PSH) &&
-	       s->seq == two->peer_cut && s->ack == two->cut;
+	       dysco_seq_sub(two->peer_cut, s->seq) <= 1 && s->ack == two->cut;
 }
 
 /* Takes over what it acknowledges and grants; true: the host has to see it. */
