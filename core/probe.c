@@ -203,16 +203,19 @@ static void close_session(struct dysco_core *core, struct dysco_work *w, uint32_
 	}
 }
 
-/* Each ends a pair of legs, so this does end. */
+/*
+ * Each ends a pair of legs, so this does end. The first one may be over on one side only: a
+ * RST that the box did not let through.
+ */
 static void close_all(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 {
 	struct dysco_session_id id = dysco_cold_at(core, slot)->id;
 	uint16_t host = dysco_leg_at(core, slot)->host;
 
-	while (slot != DYSCO_NO_SLOT && !dysco_leg_is_over(dysco_leg_at(core, slot))) {
+	do {
 		close_session(core, w, slot);
 		slot = next_leg(core, host, &id, DYSCO_NO_SLOT);
-	}
+	} while (slot != DYSCO_NO_SLOT);
 }
 
 static bool too_many(struct dysco_core *core, uint64_t now_ns)

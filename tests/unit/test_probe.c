@@ -178,6 +178,23 @@ static void whose_session_is_over_is_told(void **state)
 	rig_free(w->rig);
 }
 
+/* The box has swallowed the RST of the left end: only its left leg knows that it is over. */
+static void half_a_session_is_closed_too(void **state)
+{
+	struct world *w = established();
+	struct rig_agent *box = &w->rig->agent[BOX];
+	uint32_t channel = channel_to(w, BOX), right = right_leg(w, BOX);
+	uint32_t left = box->sim.legs[right].partner;
+
+	(void)state;
+	box->sim.legs[left].run[DYSCO_IN].seen |= DYSCO_SEEN_RST;
+	assert_true(asks(w, channel, DYSCO_PROBE_CLOSE));
+	run(w);
+	assert_int_equal(box->sim.legs[left].mode, DYSCO_MODE_DEAD);
+	assert_int_equal(box->sim.legs[right].mode, DYSCO_MODE_DEAD);
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +205,7 @@ int main(void)
 	    cmocka_unit_test(a_nudge_changes_nothing),
 	    cmocka_unit_test(a_wish_for_a_look_is_told),
 	    cmocka_unit_test(whose_session_is_over_is_told),
+	    cmocka_unit_test(half_a_session_is_closed_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
