@@ -468,7 +468,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	while (program.at < program.end) {
 		step(&w, &program);
 	}
-	for (int i = 0; i < 4; i++) {
+	/* A question is repeated some times, once in each of these, before it is given up. */
+	for (int i = 0; i < 40 && (i < 4 || w.core.live_legs > 0); i++) {
 		pass_time(&w, 7600);
 	}
 	demand(w.core.live_legs == 0 && w.sim.n_keys == 0);

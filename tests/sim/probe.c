@@ -190,7 +190,9 @@ static void check_known(struct sim_world *w, const struct sim_channel *c,
 	if (strcmp(reply->report.host, name) != 0) {
 		sim_fail(w, "probe: %s answers for %s", reply->report.host, name);
 	}
-	if (node->kind == SIM_BOX && reply->numbers.base - reply->numbers.seq != added) {
+	/* Of a session that has ended it may have one leg left, and no numbers to compare. */
+	if (node->kind == SIM_BOX && sim_flow_is_open(w, &w->flows[c->flow]) &&
+	    reply->numbers.base - reply->numbers.seq != added) {
 		sim_fail(w, "probe: node %u says that it adds %u, and adds %u", c->to,
 			 reply->numbers.base - reply->numbers.seq, added);
 	}
