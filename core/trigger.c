@@ -55,7 +55,8 @@ uint32_t dysco_core_trigger(struct dysco_core *core, uint64_t now_ns, uint32_t s
 	out->count = 0;
 	out->used = 0;
 	if (slot != DYSCO_NO_SLOT && slot <= core->high_slot && leg->mode == DYSCO_MODE_FAST &&
-	    leg->role == DYSCO_ROLE_LEFT && path->count > 0 && path->count <= DYSCO_HOPS_MAX) {
+	    leg->role == DYSCO_ROLE_LEFT && dysco_leg_state(leg) < DYSCO_STATE_TIME_WAIT &&
+	    path->count > 0 && path->count <= DYSCO_HOPS_MAX) {
 		index = start(core, now_ns, slot, path, out);
 	}
 	if (index == DYSCO_NO_ATTEMPT) {
@@ -138,6 +139,15 @@ static bool permitted(const struct dysco_core *core, uint32_t slot,
 	       !dysco_leaves_mandatory(core, slot, path);
 }
 
+/* Others may have come between since it asked: they would be left out with it, unasked. */
+static bool is_neighbour(const struct dysco_core *core, uint32_t slot,
+			 const struct dysco_mail *mail)
+{
+	return slot != DYSCO_NO_SLOT &&
+	       dysco_addr_equal(&dysco_leg_at(core, slot)->wire_tuple.dst,
+				&dysco_leg_at(core, mail->via)->wire_tuple.dst);
+}
+
 void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 {
 	uint64_t nonce = mail->msg.attempt.nonce + 1;
@@ -158,6 +168,10 @@ void dysco_trigger_arrived(struct dysco_core *core, const struct dysco_mail *mai
 	}
 	if (!permitted(core, slot, &mail->msg.list)) {
 		dysco_reply(core, mail, DYSCO_MSG_TRIGGER_REPLY, DYSCO_NACK_POLICY, 0);
+		return;
+	}
+	if (!is_neighbour(core, slot, mail)) {
+		dysco_reply(core, mail, DYSCO_MSG_TRIGGER_REPLY, DYSCO_NACK_CHANGED, 0);
 		return;
 	}
 	index = dysco_left_start(core, mail->w->now_ns, slot, nonce, DYSCO_KIND_ORDINARY,
