@@ -142,15 +142,17 @@ void dysco_new_path_ack(struct dysco_core *core, uint32_t index, struct dysco_ac
 }
 
 /*
- * Its number is that of a keepalive: boxes take its window, but a host that gets
- * it late, when the new path is the session's, does not (RFC 9293 3.10.7.4).
+ * Its number is below what the other host expects: boxes take its window, but a host that
+ * gets it late, when the new path is the session's, does not (RFC 9293 3.10.7.4). One below the
+ * base while nothing has gone there; then that would be too old for boxes with a small window.
  */
 void dysco_new_path_show(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool sent = a->cut_made && a->two.sent_end != a->two.cut;
 
 	show_window(core, a);
-	emit(core, out, index, DYSCO_TCP_ACK, a->isn, a->peer_isn + 1, NULL, 0);
+	emit(core, out, index, DYSCO_TCP_ACK, a->isn + sent, a->peer_isn + 1, NULL, 0);
 }
 
 /*
