@@ -14,6 +14,7 @@
 #include "agent/job.h"
 #include "agent/journal.h"
 #include "agent/log.h"
+#include "agent/urgent.h"
 
 static bool same_attachment(const struct dysco_attachment *a, const struct dysco_attachment *b)
 {
@@ -231,6 +232,7 @@ int dysco_agent_change(struct dysco_agent *agent, struct dysco_config *config, b
 	detach_old(agent, old);
 	reserve_ports(agent, old);
 	dysco_log_set_level(config->log_level);
+	dysco_urgent_want(config->realtime);
 	dysco_config_free(old);
 	agent->ports_looked_up_ns = 0;
 	agent->hooks.datapath_changed(agent->hooks.context);

@@ -302,7 +302,7 @@ static void accept_client(struct dysco_watch *watch, uint32_t events)
 		refuse(fd);
 		return;
 	}
-	c->watch = (struct dysco_watch){fd, client_ready, c};
+	c->watch = (struct dysco_watch){.fd = fd, .ready = client_ready, .context = c};
 	c->control = control;
 	c->box = is_box(fd);
 	c->in_bytes = 0;
@@ -358,7 +358,8 @@ struct dysco_control *dysco_control_open(struct dysco_loop *loop, struct dysco_a
 	for (int i = 0; i < DYSCO_CLIENTS_MAX; i++) {
 		control->clients[i].watch.fd = -1;
 	}
-	control->watch = (struct dysco_watch){listen_at(path), accept_client, control};
+	control->watch =
+	    (struct dysco_watch){.fd = listen_at(path), .ready = accept_client, .context = control};
 	if (control->watch.fd < 0) {
 		dysco_conf_fail(error, "internal", NULL, "socket %s: %s", path,
 				strerror(-control->watch.fd));

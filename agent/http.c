@@ -210,7 +210,7 @@ static int start(struct dysco_http *http, int fd)
 	if (!info) {
 		return -1;
 	}
-	http->watch = (struct dysco_watch){info->listen_fd, ready, http};
+	http->watch = (struct dysco_watch){.fd = info->listen_fd, .ready = ready, .context = http};
 	return dysco_loop_add(http->loop, &http->watch, EPOLLIN);
 }
 

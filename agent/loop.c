@@ -8,6 +8,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "agent/urgent.h"
+
 int dysco_loop_open(struct dysco_loop *loop)
 {
 	loop->stop = false;
@@ -43,8 +45,10 @@ int dysco_loop_run(struct dysco_loop *loop)
 	struct epoll_event events[32];
 
 	while (!loop->stop) {
-		int n = epoll_wait(loop->epoll_fd, events, 32, -1);
+		int n;
 
+		dysco_urgent(true);
+		n = epoll_wait(loop->epoll_fd, events, 32, -1);
 		if (n < 0 && errno != EINTR) {
 			return -errno;
 		}
@@ -52,6 +56,7 @@ int dysco_loop_run(struct dysco_loop *loop)
 			struct dysco_watch *watch = events[i].data.ptr;
 
 			if (watch->fd >= 0) {
+				dysco_urgent(watch->urgent);
 				watch->ready(watch, events[i].events);
 			}
 		}

@@ -13,6 +13,7 @@ struct dysco_watch {
 	int fd;
 	void (*ready)(struct dysco_watch *watch, uint32_t events);
 	void *context;
+	bool urgent; /* handled in real time (agent/urgent.h) */
 };
 
 struct dysco_loop {

@@ -26,6 +26,7 @@
 #include "agent/http.h"
 #include "agent/log.h"
 #include "agent/state.h"
+#include "agent/urgent.h"
 
 #define DEFAULT_CONFIG "/etc/dysco/dysco.conf"
 #define DEFAULT_SOCKET "/run/dysco/dysco.sock"
@@ -315,7 +316,9 @@ static void datapath_ready(struct dysco_watch *watch, uint32_t events)
 
 	(void)events;
 	/* level-triggered: what is left over wakes the loop again */
-	dysco_agent_receive(&d->agent, BUDGET);
+	if (dysco_agent_receive(&d->agent, BUDGET)) {
+		dysco_urgent_flooded(dysco_now_ns());
+	}
 }
 
 /* The datapath's descriptors change with attachments: an epoll of their own holds them. */
@@ -381,10 +384,13 @@ static int watch_signals_and_time(struct daemon *d)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	d->signals =
-	    (struct dysco_watch){signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), signal_ready, d};
-	d->timer = (struct dysco_watch){timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-					timer_ready, d};
+	d->signals = (struct dysco_watch){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+					  .ready = signal_ready,
+					  .context = d};
+	d->timer =
+	    (struct dysco_watch){.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+				 .ready = timer_ready,
+				 .context = d};
 	if (d->signals.fd < 0 || d->timer.fd < 0 ||
 	    timerfd_settime(d->timer.fd, 0, &interval, NULL) != 0 ||
 	    dysco_loop_add(&d->loop, &d->signals, EPOLLIN) != 0 ||
@@ -525,6 +531,7 @@ static int run(struct daemon *d)
 	d->datapath.fd = -1;
 	d->datapath.ready = datapath_ready;
 	d->datapath.context = d;
+	d->datapath.urgent = true;
 	if (prepare(d) == 0) {
 		if (d->options.wipe) {
 			result = wipe(d);

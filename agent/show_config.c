@@ -9,6 +9,7 @@
 
 #include "agent/health.h"
 #include "agent/log.h"
+#include "agent/urgent.h"
 #include "conf/parse.h"
 
 static json_t *json_or_null(const char *text)
@@ -114,6 +115,7 @@ json_t *dysco_show_status(const struct dysco_agent *agent)
 	json_object_set_new(o, "legs",
 			    json_pack("{s:I, s:I}", "used", (json_int_t)agent->core.live_legs,
 				      "capacity", (json_int_t)agent->core.table->capacity));
+	json_object_set_new(o, "scheduling", json_string(dysco_urgent_name()));
 	json_object_set_new(o, "attempts", show_attempts(agent->core.table));
 	json_object_set_new(o, "sessions", json_integer(dysco_count_sessions(agent, NULL)));
 	json_object_set_new(o, "hosts", show_hosts(agent));

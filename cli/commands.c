@@ -66,6 +66,8 @@ const struct dysco_command dysco_commands[] = {
     {"health", "off | on [interval T] [timeout T] [failures N] [successes N] [rate N] [patience T]",
      "how boxes are watched", 1, NULL, NULL},
     {"log", "debug|info|warn|error", "how much the agent says", 1, NULL, NULL},
+    {"scheduling", "realtime|normal", "whether packets in the agent's hands come first", 1, NULL,
+     NULL},
     {"doctor", "[IFACE...]", "what is wrong on this machine, and how to mend it", 0, NULL,
      dysco_run_doctor},
     {"lab", "up|run|exec|set|down|list|show ...", "topologies of network namespaces (dysco-lab(1))",

@@ -40,6 +40,7 @@ struct dysco_config *dysco_config_new(struct dysco_ids *ids)
 	config->legs = DYSCO_LEGS_DEFAULT;
 	config->health = (struct dysco_health_setup)DYSCO_HEALTH_DEFAULT;
 	config->log_level = DYSCO_LOG_INFO;
+	config->realtime = true;
 	config->ids = ids;
 	return config;
 }
@@ -85,6 +86,7 @@ static const struct row rows[] = {
     {"timeout", NULL, true, false, dysco_apply_timeout},
     {"legs", NULL, true, false, dysco_apply_legs},
     {"log", NULL, true, true, dysco_apply_log},
+    {"scheduling", NULL, true, true, dysco_apply_scheduling},
     {"triggers", NULL, true, true, dysco_apply_triggers},
     {"socket", NULL, true, false, dysco_apply_socket},
     {"metrics", NULL, true, false, dysco_apply_metrics},

@@ -72,6 +72,7 @@ struct dysco_config {
 	uint32_t legs;
 	struct dysco_health_setup health;
 	enum dysco_log_level log_level;
+	bool realtime; /* scheduling of the agent while it handles packets */
 	struct dysco_listen metrics;
 	char socket_group[DYSCO_NAME_BYTES]; /* may ask what a box may ask; empty: nobody */
 	struct dysco_ids *ids;		     /* the caller's; must outlive every copy */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Taking a statement's words (statement.h), and the statements that set one
- * value: agent, key, ports, timeout, legs, log, triggers, socket,
+ * value: agent, key, ports, timeout, legs, log, scheduling, triggers, socket,
  * metrics.
  */
 #include "conf/statement.h"
@@ -278,6 +278,21 @@ int dysco_apply_log(struct dysco_statement *s)
 	return word ? dysco_conf_fail(s->error, "bad_value", "debug, info, warn or error",
 				      "log: '%.60s' is not a level", word)
 		    : -1;
+}
+
+int dysco_apply_scheduling(struct dysco_statement *s)
+{
+	const char *word = dysco_statement_need(s, "realtime or normal");
+
+	if (!word) {
+		return -1;
+	}
+	s->config->realtime = strcmp(word, "realtime") == 0;
+	if (!s->config->realtime && strcmp(word, "normal") != 0) {
+		return dysco_conf_fail(s->error, "bad_value", "realtime or normal",
+				       "scheduling: '%.60s' is not known", word);
+	}
+	return dysco_statement_end(s);
 }
 
 int dysco_apply_triggers(struct dysco_statement *s)

@@ -34,6 +34,7 @@ int dysco_apply_ports(struct dysco_statement *s);
 int dysco_apply_timeout(struct dysco_statement *s);
 int dysco_apply_legs(struct dysco_statement *s);
 int dysco_apply_log(struct dysco_statement *s);
+int dysco_apply_scheduling(struct dysco_statement *s);
 int dysco_apply_triggers(struct dysco_statement *s);
 int dysco_apply_socket(struct dysco_statement *s);
 int dysco_apply_metrics(struct dysco_statement *s);

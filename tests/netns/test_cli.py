@@ -49,6 +49,25 @@ class Commands(OnStar):
         for word in ("client", "eth0", "10.0.1.2", "fd00:1::2", "bpf"):
             self.assertIn(word, human)
 
+    def test_scheduling(self):
+        """Real time while it waits for packets; whoever must not have it can say so while it runs."""
+        pid = self.lab.agent_pid("client")
+
+        def realtime():
+            return os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
+
+        if self.json("status")["scheduling"] == "refused":
+            self.skipTest("this machine has no real-time scheduling")
+        peers.eventually(realtime, "the agent waits in real time")
+        self.cli("scheduling", "normal")
+        self.assertEqual(self.json("status")["scheduling"], "normal")
+        self.assertFalse(realtime())
+        self.session()
+        self.assertFalse(realtime())
+        self.cli("scheduling", "realtime")
+        peers.eventually(realtime, "the agent waits in real time again")
+        self.assertIn("'fast' is not known", self.cli("scheduling", "fast", code=REFUSED))
+
     def test_stats(self):
         self.session()
         stats = self.json("stats")

@@ -142,7 +142,7 @@ static void a_whole_configuration(void **state)
 static void what_listens_and_who_may_ask(void **state)
 {
 	struct dysco_config *c = good("metrics listen [::1]:9469\nsocket group _dysco\n"
-				      "triggers removal\n");
+				      "triggers removal\nscheduling normal\n");
 
 	(void)state;
 	assert_true(c->metrics.on);
@@ -151,6 +151,7 @@ static void what_listens_and_who_may_ask(void **state)
 	assert_string_equal(c->metrics.path, "");
 	assert_string_equal(c->socket_group, "_dysco");
 	assert_int_equal(c->setup.triggers, DYSCO_TRIGGERS_REMOVAL);
+	assert_false(c->realtime);
 	dysco_config_free(c);
 	c = good("metrics listen /run/dysco/metrics\n");
 	assert_string_equal(c->metrics.path, "/run/dysco/metrics");
@@ -158,6 +159,7 @@ static void what_listens_and_who_may_ask(void **state)
 	c = good("");
 	assert_false(c->metrics.on);
 	assert_int_equal(c->setup.triggers, DYSCO_TRIGGERS_ALL);
+	assert_true(c->realtime);
 	dysco_config_free(c);
 }
 
@@ -220,6 +222,9 @@ static const struct refusal refusals[] = {
     {"legs 1", "bad_value", "from 64"},
     {"legs 99999999999999999999", "bad_value", "from 64"},
     {"log loud", "bad_value", "'loud' is not a level"},
+    {"scheduling", "syntax", "is missing"},
+    {"scheduling fast", "bad_value", "'fast' is not known"},
+    {"scheduling normal 1", "syntax", "'1' is not expected here"},
     {"triggers", "syntax", "is missing"},
     {"triggers some", "bad_value", "'some' is not known"},
     {"triggers all none", "syntax", "'none' is not expected here"},
