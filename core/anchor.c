@@ -78,6 +78,20 @@ void dysco_anchor_tell_done(struct dysco_core *core, struct dysco_actions *out, 
 				true);
 }
 
+void dysco_anchor_keep_warm(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+			    enum dysco_message_type type, const struct dysco_msg_control *msg)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (!dysco_attempt_is_two_paths(a)) {
+		return;
+	}
+	if (a->kind != DYSCO_KIND_RECOVERY) {
+		dysco_ctl_along(core, out, a->old_slot, type, msg);
+	}
+	dysco_ctl_along(core, out, a->new_slot, type, msg);
+}
+
 void dysco_anchor_set_mode(struct dysco_core *core, uint32_t slot, enum dysco_leg_mode mode)
 {
 	__atomic_store_n(&dysco_leg_at(core, slot)->mode, (uint8_t)mode, __ATOMIC_RELEASE);

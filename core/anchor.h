@@ -14,6 +14,9 @@ void dysco_anchor_tell_cut(struct dysco_core *core, struct dysco_actions *out, u
 			   uint16_t flags);
 void dysco_anchor_answer_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
 			     uint16_t flags);
+/* What renews a lock, on both paths: NATs on them may see nothing of the session for long. */
+void dysco_anchor_keep_warm(struct dysco_core *core, struct dysco_actions *out, uint32_t index,
+			    enum dysco_message_type type, const struct dysco_msg_control *msg);
 void dysco_anchor_tell_done(struct dysco_core *core, struct dysco_actions *out, uint32_t index);
 void dysco_anchor_set_mode(struct dysco_core *core, uint32_t slot, enum dysco_leg_mode mode);
 void dysco_anchor_end_failed(struct dysco_core *core, uint64_t now_ns, uint32_t index,

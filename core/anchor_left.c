@@ -19,6 +19,7 @@ void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_act
 		msg.numbers.ts = old->offsets.ts_out;
 	}
 	dysco_ctl_send(core, out, a->to_right, DYSCO_MSG_LOCK, &msg);
+	dysco_anchor_keep_warm(core, out, index, DYSCO_MSG_LOCK, &msg);
 	if (a->kind == DYSCO_KIND_LATE && a->state == DYSCO_ATTEMPT_REQUESTING) {
 		dysco_late_probe(core, a->old_slot, out);
 	}
@@ -311,6 +312,11 @@ void dysco_left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t ind
 		}
 		dysco_left_repeat(core, now_ns, index,
 				  out); /* only R can say what has become of it */
+		break;
+	case DYSCO_ATTEMPT_DONE: /* R is not, and needs the old path perhaps for long */
+		dysco_left_repeat(core, now_ns, index, out);
+		dysco_anchor_lock(core, index, out);
+		a->next_ns = now_ns + DYSCO_RENEW_NS;
 		break;
 	default:
 		dysco_left_repeat(core, now_ns, index, out);

@@ -18,6 +18,7 @@ static void tell_locked(struct dysco_core *core, struct dysco_actions *out, uint
 	}
 	dysco_chain_at(core, a->old_slot, &msg.chain);
 	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_LOCKED, &msg);
+	dysco_anchor_keep_warm(core, out, index, DYSCO_MSG_LOCKED, &msg);
 }
 
 static void tell_ready(struct dysco_core *core, struct dysco_actions *out, uint32_t index)

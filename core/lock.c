@@ -3,7 +3,9 @@
  * Locks of the subsessions between the anchors (docs/protocol.md 12.3; paper
  * III-B). The lock of a subsession is the attempt its right-facing leg refers
  * to: none is UNLOCKED, state REQUESTING is PENDING, LOCKED is LOCKED. Agents
- * between decide about locks only; everything else they pass on.
+ * between decide about locks only; everything else they pass on. What renews a
+ * lock goes along the subsession itself, too: a NAT that sees nothing of it for
+ * long forgets it, and the old path is needed until both anchors have said DONE.
  */
 #include "core/reconfig.h"
 
@@ -87,6 +89,9 @@ static void forward_lock(struct dysco_core *core, struct dysco_actions *out, uin
 	msg.numbers = a->asked;
 	add_right(core, a, &msg.numbers);
 	dysco_ctl_send(core, out, a->to_right, DYSCO_MSG_LOCK, &msg);
+	if (a->state != DYSCO_ATTEMPT_REQUESTING) {
+		dysco_ctl_along(core, out, a->old_slot, DYSCO_MSG_LOCK, &msg);
+	}
 }
 
 /* ---- the request that waits ---- */
@@ -332,9 +337,10 @@ static void locked(struct dysco_core *core, const struct dysco_mail *mail, uint3
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 	struct dysco_msg_control msg = mail->msg;
+	bool renewed = a->state != DYSCO_ATTEMPT_REQUESTING;
 	uint32_t kept = a->kept;
 
-	if (a->state == DYSCO_ATTEMPT_REQUESTING) {
+	if (!renewed) {
 		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_LOCKED);
 		a->kept = DYSCO_NO_ATTEMPT;
 		if (kept != DYSCO_NO_ATTEMPT) {
@@ -345,6 +351,9 @@ static void locked(struct dysco_core *core, const struct dysco_mail *mail, uint3
 	add_left(core, a, &msg.numbers);
 	pass_chain(core, a, &msg.chain);
 	dysco_ctl_send(core, mail->w->out, a->to_left, DYSCO_MSG_LOCKED, &msg);
+	if (renewed) {
+		dysco_ctl_along(core, mail->w->out, a->left_slot, DYSCO_MSG_LOCKED, &msg);
+	}
 }
 
 static void from_right(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)

@@ -335,11 +335,31 @@ static bool names_host(const struct dysco_core *core, const struct dysco_mail *m
 			dysco_host_has(host, &mail->msg.attempt.right));
 }
 
+/*
+ * A lock is renewed on the legs of both paths, too, so that NATs see something of them: from
+ * end to end on the new one, from agent to agent on the old one. The same message comes by the
+ * control session; what is asked for there is asked for once.
+ */
+static bool only_renews(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	bool renews = mail->new_path &&
+		      (mail->type == DYSCO_MSG_LOCK || mail->type == DYSCO_MSG_LOCKED) &&
+		      dysco_attempt_at(core, index)->role != DYSCO_PART_INSERTED;
+
+	if (renews && index != DYSCO_NO_ATTEMPT) {
+		dysco_attempt_heard(core, mail->w->now_ns, index);
+	}
+	return renews;
+}
+
 void dysco_mail_arrived(struct dysco_core *core, const struct dysco_mail *mail)
 {
 	uint32_t index = dysco_attempt_find(core, mail->host, mail->msg.attempt.nonce);
 	const struct dysco_leg *via = dysco_leg_at(core, mail->via);
 
+	if (only_renews(core, mail, index)) {
+		return;
+	}
 	switch (index ? dysco_attempt_at(core, index)->role : (uint8_t)DYSCO_PART_NONE) {
 	case DYSCO_PART_LEFT_ANCHOR:
 		dysco_left_mail(core, mail, index);

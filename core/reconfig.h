@@ -24,7 +24,7 @@ struct dysco_mail {
 	uint32_t via; /* the control leg, or the leg of the new path, that it came by */
 	uint16_t host;
 	uint8_t type;  /* enum dysco_message_type */
-	bool new_path; /* by a control segment on the new path */
+	bool new_path; /* by a control segment: on the new path, but for what renews a lock */
 	struct dysco_msg_control msg;
 };
 

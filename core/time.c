@@ -285,6 +285,19 @@ static void let_go(struct dysco_core *core, uint64_t now_ns, const struct pair *
 	dysco_cold_at(core, pair->slot[0])->ended_ns = now_ns;
 }
 
+/* The old path of somebody's attempt: the session may be busy on the other one. */
+static bool is_locked(const struct dysco_core *core, const struct pair *pair)
+{
+	for (int i = 0; i < 2 && pair->slot[i] != DYSCO_NO_SLOT; i++) {
+		uint32_t index = dysco_cold_at(core, pair->slot[i])->attempt;
+
+		if (dysco_attempt_at(core, index)->role == DYSCO_PART_BETWEEN) {
+			return true; /* on a lease */
+		}
+	}
+	return false;
+}
+
 static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 			 struct dysco_actions *out)
 {
@@ -306,7 +319,8 @@ static void look_at_pair(struct dysco_core *core, uint64_t now_ns, uint32_t slot
 			expire_embryonic(core, now_ns, &pair, out);
 		}
 	} else if (pair.idle_ns >=
-		   (established ? t->established : t->half_closed) * DYSCO_NS_PER_S) {
+		       (established ? t->established : t->half_closed) * DYSCO_NS_PER_S &&
+		   !is_locked(core, &pair)) {
 		expire_idle(core, now_ns, &pair, out);
 	}
 }

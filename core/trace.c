@@ -55,22 +55,25 @@ const struct dysco_key *dysco_sign(struct dysco_core *core, struct dysco_header 
 /* ---- sending ---- */
 
 /*
- * What the host of this leg has acknowledged; on the new one of two paths, where
- * numbers begin at the peer's cut, not less than that.
+ * What the host of this leg has sent and acknowledged. In two paths a leg speaks of
+ * its own path only: the new one's numbers begin at the peer's cut, and the old one's
+ * end at both cuts.
  */
-static uint32_t acknowledged(const struct dysco_core *core, uint32_t slot)
+static void numbers_on(const struct dysco_core *core, uint32_t slot, struct dysco_segment *s)
 {
-	uint32_t ack = dysco_leg_at(core, slot)->run[DYSCO_OUT].ack;
+	const struct dysco_leg_run *sent = &dysco_leg_at(core, slot)->run[DYSCO_OUT];
 	uint32_t index = dysco_cold_at(core, slot)->attempt;
-	const struct dysco_attempt *a;
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 
-	if (index == DYSCO_NO_ATTEMPT) {
-		return ack;
+	*s = (struct dysco_segment){.seq = sent->seq_end, .ack = sent->ack};
+	if (index == DYSCO_NO_ATTEMPT || !a->cut_made) {
+		return;
 	}
-	a = dysco_attempt_at(core, index);
-	return a->cut_made && a->new_slot == slot && !a->two.peer_cut_far
-		   ? dysco_seq_max(ack, a->two.peer_cut)
-		   : ack;
+	if (slot == a->old_slot) {
+		dysco_two_reset_part(&a->two, DYSCO_PATH_OLD, s);
+	} else if (slot == a->new_slot && !a->two.peer_cut_far) {
+		s->ack = dysco_seq_max(s->ack, a->two.peer_cut);
+	}
 }
 
 /* On a leg, as if it were the last bytes its host sent: inside every strict window (RFC 9293 3.10).
@@ -79,15 +82,16 @@ bool dysco_send_control(struct dysco_core *core, struct dysco_actions *out, uint
 			const uint8_t *message, size_t bytes)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
-	const struct dysco_leg_run *sent = &leg->run[DYSCO_OUT];
+	uint8_t seen = leg->run[DYSCO_IN].seen | leg->run[DYSCO_OUT].seen;
+	struct dysco_segment s;
 
-	if (!dysco_leg_runs(leg) || !((leg->run[DYSCO_IN].seen | sent->seen) & DYSCO_SEEN_SYNACK) ||
+	if (!dysco_leg_runs(leg) || !(seen & DYSCO_SEEN_SYNACK) ||
 	    dysco_core_only_watches(core, slot)) {
 		return false; /* the last: nobody may be there to take it out */
 	}
+	numbers_on(core, slot, &s);
 	return dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, DYSCO_TCP_URG | DYSCO_TCP_ACK,
-				  sent->seq_end - (uint32_t)bytes, acknowledged(core, slot),
-				  DYSCO_EXID_MARK, message, bytes);
+				  s.seq - (uint32_t)bytes, s.ack, DYSCO_EXID_MARK, message, bytes);
 }
 
 static void send_question(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,

@@ -37,6 +37,9 @@ struct world {
 	unsigned int resets[RIG_AGENTS]; /* that an agent has made and sent */
 	bool box_refuses;		 /* every SYN */
 	bool resets_lost;		 /* that agents send */
+	uint8_t lost_control; /* type of messages lost on control sessions alone, 0: none */
+	/* What is between the agents, NULL: nothing; true: it drops what goes to this one. */
+	bool (*between)(struct world *w, int agent, const struct rig_packet *packet);
 	uint8_t reason;
 };
 
@@ -113,15 +116,26 @@ static inline void carry_out(struct world *w, int agent, const struct rig_packet
 	}
 }
 
-static inline bool is_lost(const struct world *w, int agent, const struct rig_packet *packet)
+/* The type of the message in a packet, 0: there is none. */
+static inline uint8_t message_type(const struct rig_packet *packet)
 {
 	static const uint8_t magic[4] = {0xD7, 0x5C, 0x0C, 0x0D};
 	const uint8_t *payload = &packet->data[packet->bytes - packet->p.payload_bytes];
 
+	return packet->p.payload_bytes >= DYSCO_HEADER_BYTES &&
+		       memcmp(payload, magic, sizeof(magic)) == 0
+		   ? payload[5]
+		   : 0;
+}
+
+static inline bool is_lost(const struct world *w, int agent, const struct rig_packet *packet)
+{
+	uint8_t type = message_type(packet);
+
 	return (w->box_dead && agent == BOX) ||
 	       (w->resets_lost && (packet->p.flags & DYSCO_TCP_RST)) ||
-	       (w->lost_type && packet->p.payload_bytes >= DYSCO_HEADER_BYTES &&
-		memcmp(payload, magic, sizeof(magic)) == 0 && payload[5] == w->lost_type);
+	       (type && (type == w->lost_type ||
+			 (type == w->lost_control && !(packet->p.flags & DYSCO_TCP_URG))));
 }
 
 /* RFC 9293 3.10.7.1. */
@@ -139,7 +153,8 @@ static inline void take(struct world *w, int agent, enum dysco_direction directi
 {
 	struct rig_packet got;
 
-	if (is_lost(w, agent, packet)) {
+	if (is_lost(w, agent, packet) ||
+	    (w->between && direction == DYSCO_IN && w->between(w, agent, packet))) {
 		return;
 	}
 	if (w->box_refuses && agent == BOX && (packet->p.flags & DYSCO_TCP_SYN)) {
@@ -237,21 +252,35 @@ static inline uint32_t reconfigure(struct world *w, struct dysco_address_list pa
 }
 
 /* client and server have sent "hello" (101 on) and "world" (501 on), through the box. */
-static inline struct world *established(void)
+static inline struct world *established_over(bool (*between)(struct world *, int,
+							     const struct rig_packet *))
 {
 	static struct world w;
-	struct dysco_tuple session = rig_session(4000, true);
+	struct dysco_tuple session = rig_session(4000, true), back = dysco_tuple_reverse(&session);
+	struct rig_packet syn = rig_segment(&session, 100, 0, DYSCO_TCP_SYN, NULL, 0);
+	struct rig_packet syn_ack =
+	    rig_segment(&back, 500, 101, DYSCO_TCP_SYN | DYSCO_TCP_ACK, NULL, 0);
 
 	memset(&w, 0, sizeof(w));
 	w.rig = rig_new();
-	rig_connect(w.rig, &session);
+	w.between = between;
+	enqueue(&w, CLIENT, DYSCO_OUT, &syn);
+	run(&w);
+	enqueue(&w, SERVER, DYSCO_OUT, &syn_ack);
+	run(&w);
+	say(&w, CLIENT, 101, 501, "");
 	say(&w, CLIENT, 101, 501, "hello");
 	say(&w, SERVER, 501, 106, "world");
 	say(&w, CLIENT, 106, 506, "");
-	assert_int_equal(w.boxed, 3);
+	assert_int_equal(w.boxed, 6);
 	assert_int_equal(w.delivered[SERVER], 5);
 	assert_int_equal(w.delivered[CLIENT], 5);
 	return &w;
+}
+
+static inline struct world *established(void)
+{
+	return established_over(NULL);
 }
 
 static inline void nothing_is_left(const struct world *w)
