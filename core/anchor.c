@@ -283,17 +283,24 @@ void dysco_anchor_window_came(struct dysco_core *core, const struct dysco_packet
 	a->shown = window > a->shown ? window : a->shown;
 }
 
+uint32_t dysco_anchor_edge(const struct dysco_core *core, uint32_t index)
+{
+	const struct dysco_leg *old = dysco_leg_at(core, dysco_attempt_at(core, index)->old_slot);
+
+	return old->run[DYSCO_IN].ack + dysco_window_of(old, DYSCO_IN);
+}
+
 /* In the window's scale a right edge may be rounded down. */
 bool dysco_anchor_window_shown(const struct dysco_core *core, uint32_t index)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
-	uint32_t edge = old->run[DYSCO_IN].ack + dysco_window_of(old, DYSCO_IN);
 	uint32_t rounded = (1u << dysco_shift_of(old, DYSCO_IN)) - 1;
 
 	/* Behind a box with deltas the edge is the box's, which the peer need never reach. */
 	return a->offset_in != 0 ||
-	       !dysco_after(edge, dysco_relay_next_cut(core, a) + a->shown + rounded);
+	       !dysco_after(dysco_anchor_edge(core, index),
+			    dysco_relay_next_cut(core, a) + a->shown + rounded);
 }
 
 /* L: cut, and tell it. R: the same, when L's cut is there. */

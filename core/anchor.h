@@ -29,6 +29,8 @@ void dysco_anchor_make_cut(struct dysco_core *core, uint32_t index);
 /* An ACK of the peer's agent came by the new path: its boxes have seen this window. */
 void dysco_anchor_window_came(struct dysco_core *core, const struct dysco_packet *p,
 			      uint32_t index);
+/* The right edge that the peer's host has granted on the old path, as far as is known here. */
+uint32_t dysco_anchor_edge(const struct dysco_core *core, uint32_t index);
 /* No byte that may follow an own cut made now lies beyond the window that the boxes have seen. */
 bool dysco_anchor_window_shown(const struct dysco_core *core, uint32_t index);
 bool dysco_anchor_is_closing(const struct dysco_leg *leg);

@@ -25,6 +25,24 @@ void dysco_anchor_lock(struct dysco_core *core, uint32_t index, struct dysco_act
 	}
 }
 
+/*
+ * R answers with its window of then, and that fits unless L has heard of a farther edge meanwhile:
+ * asked again for the same one, by whatever comes, the two would never come to rest. What is lost
+ * is for the timer.
+ */
+static void ask_for_window(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t edge = dysco_anchor_edge(core, index);
+
+	if (a->awaits && a->awaited_edge == edge) {
+		return;
+	}
+	a->awaits = 1;
+	a->awaited_edge = edge;
+	dysco_new_path_show(core, index, out);
+}
+
 static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
@@ -39,7 +57,7 @@ static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t in
 		return;
 	}
 	if (!dysco_anchor_window_shown(core, index)) {
-		dysco_new_path_show(core, index, w->out); /* R answers with its window of then */
+		ask_for_window(core, index, w->out);
 		return;
 	}
 	dysco_new_path_show(core, index, w->out); /* with the window that R's cut has to fit into */

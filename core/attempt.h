@@ -10,7 +10,7 @@
 #include "core/twopath.h"
 #include "datapath/leg.h"
 
-#define DYSCO_ATTEMPT_LAYOUT 3
+#define DYSCO_ATTEMPT_LAYOUT 4
 #define DYSCO_NO_ATTEMPT     0 /* record 0 is never used */
 #define DYSCO_NONCES_OVER    64
 
@@ -67,9 +67,11 @@ struct dysco_attempt {
 	uint32_t fixed_cut;	       /* recovery: what the other end has acknowledged */
 	uint32_t peer_ts;	       /* TSval of the peer's SYN or SYN-ACK there */
 	uint32_t shown; /* largest window, in bytes, that the peer's ACKs showed the boxes there */
-	uint8_t cut_made; /* own cut stands: two paths, or CANCELLING after it */
-	uint8_t released; /* L, RELEASED has come: 1 by the old path, 2 by the new one */
-	uint8_t zero[2];
+	uint32_t awaited_edge; /* L, PROVING: the right edge that the peer was asked to show */
+	uint8_t cut_made;      /* own cut stands: two paths, or CANCELLING after it */
+	uint8_t released;      /* L, RELEASED has come: 1 by the old path, 2 by the new one */
+	uint8_t awaits;	       /* awaited_edge is valid */
+	uint8_t zero;
 	struct dysco_offsets locked; /* R: of its old leg, as LOCKED says them */
 	struct dysco_numbers asked;  /* of LOCK as it came here, for a repeated one */
 	uint64_t next_ns;	     /* when to repeat or give up */

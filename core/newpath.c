@@ -429,6 +429,15 @@ struct dysco_attempt_name dysco_new_path_name(const struct dysco_core *core, uin
 	return dysco_attempt_name_of(core, made ? index : DYSCO_NO_ATTEMPT);
 }
 
+/* Both directions of both legs show windows of anchors' agents first. */
+static void begins_at_base(struct dysco_core *core, uint32_t slot)
+{
+	if (slot != DYSCO_NO_SLOT) {
+		dysco_leg_at(core, slot)->run[DYSCO_OUT].base = DYSCO_BASE_AGENTS;
+		dysco_leg_at(core, slot)->run[DYSCO_IN].base = DYSCO_BASE_AGENTS;
+	}
+}
+
 void dysco_new_path_joined(struct dysco_core *core, struct dysco_work *w,
 			   const struct dysco_msg_syn *msg, uint32_t left)
 {
@@ -437,6 +446,8 @@ void dysco_new_path_joined(struct dysco_core *core, struct dysco_work *w,
 	uint32_t index = dysco_attempt_make(core, DYSCO_PART_INSERTED, w->in->host, &of);
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
+	begins_at_base(core, left);
+	begins_at_base(core, right);
 	if (index == DYSCO_NO_ATTEMPT || right == DYSCO_NO_SLOT) {
 		return; /* it begins unlocked, then; anchors refuse what must not be */
 	}

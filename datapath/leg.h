@@ -83,14 +83,14 @@ struct dysco_syn_options {
 /* What the datapath has seen in one direction. Only written on packets of that direction. */
 struct dysco_leg_run {
 	uint64_t packets;
-	uint64_t bytes;	  /* of IP packets */
-	uint64_t last_ns; /* time of the last packet */
-	uint32_t seq_end; /* highest sequence number sent + its length (SYN, FIN count 1) */
-	uint32_t ack;	  /* highest acknowledgement number */
-	uint32_t fin_end; /* sequence number after the FIN */
-	uint16_t window;  /* last, unscaled */
-	uint8_t seen;	  /* DYSCO_SEEN_* */
-	uint8_t zero;
+	uint64_t bytes;	      /* of IP packets */
+	uint64_t last_ns;     /* time of the last packet */
+	uint32_t seq_end;     /* highest sequence number sent + its length (SYN, FIN count 1) */
+	uint32_t ack;	      /* highest acknowledgement number */
+	uint32_t fin_end;     /* sequence number after the FIN */
+	uint16_t window;      /* last, unscaled */
+	uint8_t seen;	      /* DYSCO_SEEN_* */
+	uint8_t base;	      /* DYSCO_BASE_* */
 	uint8_t provider[24]; /* the datapath's own, zeroed when the leg is made */
 };
 #define DYSCO_SEEN_ANY	   0x01 /* seq_end is valid */
@@ -101,6 +101,12 @@ struct dysco_leg_run {
 #define DYSCO_SEEN_FINACK  0x20 /* this direction acknowledged the other one's FIN */
 #define DYSCO_SEEN_RST	   0x40
 #define DYSCO_SEEN_CONFIRM 0x80 /* an ACK without SYN: the handshake is over on this side */
+/*
+ * Whose `window` is on a leg of a new path, while nothing past the base is acknowledged: its
+ * handshake shows what the host has granted from another number (docs/protocol.md 12.4).
+ */
+#define DYSCO_BASE_AGENTS 1 /* the handshake's, until the host's first */
+#define DYSCO_BASE_HOST	  2 /* the host's: what comes late of the handshake counts no more */
 _Static_assert(sizeof(struct dysco_leg_run) == 64,
 	       "a cache line: the directions run on different CPUs");
 

@@ -60,6 +60,49 @@ DYSCO_INLINE uint32_t dysco_step_seq_end(const struct dysco_packet *p)
 	       ((p->flags & DYSCO_TCP_FIN) ? 1 : 0);
 }
 
+/*
+ * A keepalive, an agent's or a host's: who gets it drops it, with its acknowledgement and its
+ * window (RFC 9293 3.10.7.4). Those of an agent may be older than they look
+ * (docs/protocol.md 12.4).
+ */
+DYSCO_INLINE bool dysco_step_is_probe(const struct dysco_leg_run *run, const struct dysco_packet *p)
+{
+	return p->payload_bytes == 0 &&
+	       !(p->flags & (DYSCO_TCP_SYN | DYSCO_TCP_FIN | DYSCO_TCP_PSH)) &&
+	       dysco_seq_after(run->seq_end, p->seq);
+}
+
+/*
+ * Of two windows for the same acknowledgement, the smaller one was overtaken, or takes back
+ * what was granted (RFC 9293 3.8.6.2.1); but that of a SYN is not scaled. An agent's on a new
+ * path is no host's: those bear bytes, a FIN or PSH (docs/protocol.md 12.5).
+ */
+DYSCO_INLINE bool dysco_step_window_counts(struct dysco_leg_run *run, const struct dysco_packet *p,
+					   uint8_t seen)
+{
+	bool hosts = p->payload_bytes > 0 || (p->flags & (DYSCO_TCP_FIN | DYSCO_TCP_PSH));
+
+	if (hosts && run->base == DYSCO_BASE_AGENTS) {
+		run->base = DYSCO_BASE_HOST;
+		return true;
+	}
+	return (hosts || run->base != DYSCO_BASE_HOST) &&
+	       (p->window > run->window || !(seen & DYSCO_SEEN_CONFIRM));
+}
+
+/* A window belongs to its acknowledgement: one that was overtaken counts no more. */
+DYSCO_INLINE void dysco_step_see_ack(struct dysco_leg_run *run, const struct dysco_packet *p,
+				     uint8_t seen, bool first)
+{
+	if (!first && dysco_seq_after(p->ack, run->ack)) {
+		run->base = 0;
+	} else if (!first && (p->ack != run->ack || !dysco_step_window_counts(run, p, seen))) {
+		return;
+	}
+	run->ack = p->ack;
+	run->window = p->window;
+}
+
 DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const struct dysco_packet *p,
 					    uint8_t seen)
 {
@@ -73,16 +116,10 @@ DYSCO_INLINE uint8_t dysco_step_see_numbers(struct dysco_leg_run *run, const str
 	}
 	seen |= DYSCO_SEEN_ANY;
 	if (p->flags & DYSCO_TCP_ACK) {
-		/*
-		 * A window belongs to its acknowledgement: one that was overtaken counts no
-		 * more. A smaller one for the same was overtaken, too, or takes back what was
-		 * granted (RFC 9293 3.8.6.2.1); but that of a SYN is not scaled.
-		 */
-		if (fresh || !(seen & DYSCO_SEEN_ACK) || dysco_seq_after(p->ack, run->ack) ||
-		    (p->ack == run->ack &&
-		     (p->window > run->window || !(seen & DYSCO_SEEN_CONFIRM)))) {
-			run->ack = p->ack;
-			run->window = p->window;
+		bool first = fresh || !(seen & DYSCO_SEEN_ACK);
+
+		if (first || !dysco_step_is_probe(run, p)) {
+			dysco_step_see_ack(run, p, seen, first);
 		}
 		seen |= DYSCO_SEEN_ACK;
 	}

@@ -116,16 +116,22 @@ static void parse(struct rig_packet *packet)
 			 DYSCO_PARSE_TCP);
 }
 
-struct rig_packet rig_segment(const struct dysco_tuple *tuple, uint32_t seq, uint32_t ack,
-			      uint8_t flags, const void *payload, size_t bytes)
+struct rig_packet rig_segment_in(const struct dysco_tuple *tuple, uint32_t seq, uint32_t ack,
+				 uint8_t flags, uint16_t window, const void *payload, size_t bytes)
 {
 	struct rig_packet packet = {0};
 
 	packet.bytes = dysco_edit_make_segment(packet.data, sizeof(packet.data), tuple, seq, ack,
-					       flags, 1000, 0, payload, bytes);
+					       flags, window, 0, payload, bytes);
 	assert_true(packet.bytes > 0);
 	parse(&packet);
 	return packet;
+}
+
+struct rig_packet rig_segment(const struct dysco_tuple *tuple, uint32_t seq, uint32_t ack,
+			      uint8_t flags, const void *payload, size_t bytes)
+{
+	return rig_segment_in(tuple, seq, ack, flags, 1000, payload, bytes);
 }
 
 struct rig_packet rig_syn(uint16_t sport, uint32_t seq)

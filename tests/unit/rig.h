@@ -46,6 +46,9 @@ struct dysco_addr rig_addr(int host, bool ip4);
 struct dysco_tuple rig_session(uint16_t sport, bool ip4);
 struct rig_packet rig_segment(const struct dysco_tuple *tuple, uint32_t seq, uint32_t ack,
 			      uint8_t flags, const void *payload, size_t bytes);
+/* The same with another window than 1000. */
+struct rig_packet rig_segment_in(const struct dysco_tuple *tuple, uint32_t seq, uint32_t ack,
+				 uint8_t flags, uint16_t window, const void *payload, size_t bytes);
 struct rig_packet rig_syn(uint16_t sport, uint32_t seq);
 
 /*

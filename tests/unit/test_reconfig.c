@@ -322,9 +322,67 @@ static void a_retry_after_a_cancel_comes_through(void **state)
 	rig_free(w->rig);
 }
 
+static uint32_t left_leg(const struct world *w, int agent)
+{
+	const struct rig_agent *a = &w->rig->agent[agent];
+
+	for (uint32_t slot = 1; slot < a->sim.table.capacity; slot++) {
+		if (a->sim.legs[slot].mode == DYSCO_MODE_FAST &&
+		    (a->sim.legs[slot].role == DYSCO_ROLE_LAST ||
+		     a->sim.legs[slot].role == DYSCO_ROLE_LEFT)) {
+			return slot;
+		}
+	}
+	return DYSCO_NO_SLOT;
+}
+
+/* What the other end's host may send is beyond all that its agent shows: asked once, not for ever.
+ */
+static void a_window_is_not_asked_for_in_a_circle(void **state)
+{
+	struct world *w = established();
+	struct dysco_leg_run *server;
+
+	(void)state;
+	reconfigure(w, path_of(SERVER, -1));
+	server = &w->rig->agent[SERVER].sim.legs[left_leg(w, SERVER)].run[DYSCO_OUT];
+	assert_int_equal(server->window, 1000);
+	server->window = 10;
+	reconfigure(w, path_of(BOX, SERVER)); /* everything arrives, and it comes to rest */
+	assert_int_equal(w->done, 2);
+	server->window = 1000;
+	again(w);
+	assert_int_equal(w->done, 4);
+	nothing_is_left(w);
+	talks(w, true);
+	rig_free(w->rig);
+}
+
+/* A box that has come in is an anchor next: what it promises must be what the host has granted. */
+static void a_new_box_knows_what_the_host_grants(void **state)
+{
+	struct dysco_tuple tuple = rig_session(4000, true);
+	struct world *w = established();
+	struct rig_packet packet;
+
+	(void)state;
+	reconfigure(w, path_of(SERVER, -1));
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(w->rig->agent[BOX].sim.legs[right_leg(w, BOX)].run[DYSCO_OUT].window,
+			 1000);
+	packet = rig_segment_in(&tuple, 106, 506, DYSCO_TCP_ACK, 400, "more", 4);
+	enqueue(w, CLIENT, DYSCO_OUT, &packet);
+	run(w);
+	assert_int_equal(w->rig->agent[BOX].sim.legs[right_leg(w, BOX)].run[DYSCO_OUT].window, 400);
+	assert_int_equal(w->rig->agent[BOX].sim.legs[left_leg(w, BOX)].run[DYSCO_IN].window, 400);
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_window_is_not_asked_for_in_a_circle),
+	    cmocka_unit_test(a_new_box_knows_what_the_host_grants),
 	    cmocka_unit_test(a_box_is_left_out),
 	    cmocka_unit_test(the_right_anchor_has_forgotten),
 	    cmocka_unit_test(a_box_comes_back),

@@ -143,6 +143,62 @@ static void numbers_before_the_syn_do_not_count(void **state)
 	assert_true(leg.run[DYSCO_OUT].seen & DYSCO_SEEN_FIN);
 }
 
+static void see_window(struct dysco_leg *leg, uint32_t seq, uint32_t bytes, uint32_t ack,
+		       uint8_t flags, uint16_t window)
+{
+	struct dysco_packet p = packet(seq, bytes, ack, flags);
+
+	p.window = window;
+	dysco_step_see(leg, &p, DYSCO_OUT, 40 + bytes, 1);
+}
+
+/* RFC 9293 3.10.7.4: nor does it to who gets it. */
+static void a_keepalive_says_nothing(void **state)
+{
+	struct dysco_leg leg = connected();
+
+	(void)state;
+	see_window(&leg, 0xfffffff1u, 100, 501, DYSCO_TCP_ACK, 70);
+	see_window(&leg, 0x55, 0, 601, DYSCO_TCP_ACK, 50);
+	see_window(&leg, 0x54, 0, 601, DYSCO_TCP_ACK, 80); /* an agent's, and late */
+	see_window(&leg, 0x54, 0, 701, DYSCO_TCP_ACK, 80);
+	assert_int_equal(leg.run[DYSCO_OUT].ack, 601);
+	assert_int_equal(leg.run[DYSCO_OUT].window, 50);
+	see_window(&leg, 0x55, 0, 601, DYSCO_TCP_ACK, 60);
+	assert_int_equal(leg.run[DYSCO_OUT].window, 60);
+	see_window(&leg, 0xfffffff1u, 100, 601, DYSCO_TCP_ACK, 65); /* bytes sent again */
+	assert_int_equal(leg.run[DYSCO_OUT].window, 65);
+}
+
+static void a_hosts_window_replaces_that_of_a_new_paths_handshake(void **state)
+{
+	static const uint8_t psh = DYSCO_TCP_ACK | DYSCO_TCP_PSH;
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST, .role = DYSCO_ROLE_RIGHT};
+	struct dysco_leg_run *out = &leg.run[DYSCO_OUT];
+
+	(void)state;
+	out->base = DYSCO_BASE_AGENTS;
+	see_window(&leg, 99, 0, 0, DYSCO_TCP_SYN, 70);
+	see(&leg, DYSCO_IN, 500, 0, 100, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
+	see_window(&leg, 100, 0, 501, DYSCO_TCP_ACK, 70);
+	see_window(&leg, 99, 0, 501, DYSCO_TCP_ACK, 80);
+	see_window(&leg, 100, 0, 501, DYSCO_TCP_ACK, 75);
+	assert_int_equal(out->window, 75);
+	see_window(&leg, 100, 0, 501, psh, 30);
+	assert_int_equal(out->window, 30);
+	see_window(&leg, 100, 0, 501, DYSCO_TCP_ACK, 75); /* the handshake's, late */
+	assert_int_equal(out->window, 30);
+	see_window(&leg, 100, 0, 501, psh, 40);
+	see_window(&leg, 100, 0, 501, psh, 35);
+	assert_int_equal(out->window, 40);
+	see_window(&leg, 100, 10, 501, DYSCO_TCP_ACK, 45);
+	assert_int_equal(out->window, 45);
+	see_window(&leg, 110, 0, 551, DYSCO_TCP_ACK, 20);
+	assert_int_equal(out->base, 0);
+	see_window(&leg, 110, 0, 551, DYSCO_TCP_ACK, 25);
+	assert_int_equal(out->window, 25);
+}
+
 /* Every mode and kind of packet has its verdict. */
 static void verdicts(void **state)
 {
@@ -210,6 +266,8 @@ int main(void)
 	    cmocka_unit_test(reset_of_a_syn_must_acknowledge_it),
 	    cmocka_unit_test(old_fin_is_not_the_last),
 	    cmocka_unit_test(numbers_before_the_syn_do_not_count),
+	    cmocka_unit_test(a_keepalive_says_nothing),
+	    cmocka_unit_test(a_hosts_window_replaces_that_of_a_new_paths_handshake),
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(refusal_of_a_syn_goes_to_the_core),
 	};
