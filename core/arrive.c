@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define STREAM_MAX 0x40000000u /* how far back a number is taken for an old one */
+
 static void refuse_message(struct dysco_core *core, struct dysco_work *w, enum dysco_reason reason)
 {
 	dysco_drop(core, w, DYSCO_NO_SLOT, reason);
@@ -132,6 +134,20 @@ static bool wins_tie(const struct dysco_tuple *session)
 }
 
 /*
+ * A number of the peer's stream on a leg that has closed but lingers: whoever uses the ports anew
+ * begins beyond it (RFC 6191), or else comes again when the leg is forgotten. Every octet of it
+ * has come in a packet, so it is no longer than these.
+ */
+static bool sent_before(const struct dysco_leg *leg, uint32_t seq)
+{
+	const struct dysco_leg_run *in = &leg->run[DYSCO_IN];
+	uint32_t back = in->seq_end - seq;
+
+	return dysco_leg_state(leg) == DYSCO_STATE_TIME_WAIT && back != 0 && back <= in->bytes &&
+	       back < STREAM_MAX;
+}
+
+/*
  * Makes the OUT key free for this session; false: the session on it stays
  * (simultaneous open, also when the loser's SYN comes late).
  */
@@ -150,9 +166,10 @@ static bool make_way(struct dysco_core *core, struct dysco_work *w, const struct
 	    memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0) {
 		return false;
 	}
-	if (!dysco_leg_is_over(dysco_leg_at(core, slot)) &&
-	    dysco_tuple_equal(&dysco_cold_at(core, slot)->session, &reversed) &&
-	    !wins_tie(&msg->session)) {
+	if (dysco_tuple_equal(&dysco_cold_at(core, slot)->session, &reversed) &&
+	    !wins_tie(&msg->session) &&
+	    (!dysco_leg_is_over(dysco_leg_at(core, slot)) ||
+	     sent_before(dysco_leg_at(core, slot), w->p.seq))) {
 		return false;
 	}
 	dysco_leg_retire(core, w->now_ns, slot, w->out);

@@ -70,6 +70,38 @@ static void late_loser_of_a_simultaneous_open_is_dropped(void **state)
 	rig_free(rig);
 }
 
+/* The same when the winner is over but for the server's FIN, which comes again. */
+static void late_loser_does_not_take_what_lingers(void **state)
+{
+	static const uint8_t fin = DYSCO_TCP_FIN | DYSCO_TCP_ACK;
+	struct rig *rig = rig_new();
+	struct dysco_setup *server = &rig->agent[SERVER].setup;
+	struct dysco_tuple session = rig_session(40000, true), back = dysco_tuple_reverse(&session);
+	struct rig_packet syn = rig_segment(&back, 500, 0, DYSCO_TCP_SYN, NULL, 0), late;
+	struct rig_packet ours = rig_segment(&session, 101, 501, fin, NULL, 0);
+	struct rig_packet theirs = rig_segment(&back, 501, 102, fin, "bytes", 5);
+	struct rig_packet last = rig_segment(&session, 102, 507, DYSCO_TCP_ACK, NULL, 0);
+
+	(void)state;
+	server->n_policies = 1;
+	server->policies[0] = rig->agent[CLIENT].setup.policies[0];
+	rig_restart(rig, SERVER);
+	late = rig_out(rig, SERVER, &syn);
+	late = rig_in(rig, BOX, &late);
+	late = rig_out(rig, BOX, &late);
+	rig_connect(rig, &session);
+	assert_true(rig_to_server(rig, &ours).bytes > 0);
+	assert_true(rig_to_client(rig, &theirs).bytes > 0);
+	assert_true(rig_out(rig, CLIENT, &last).bytes > 0); /* and is lost */
+	assert_int_equal(rig_in(rig, CLIENT, &late).bytes, 0);
+	assert_int_equal(rig_drops(rig, CLIENT, DYSCO_REASON_SIMULTANEOUS), 1);
+	assert_true(rig_to_client(rig, &theirs).bytes > 0);
+	assert_true(rig_to_server(rig, &last).bytes > 0);
+	syn = rig_segment(&back, 70000, 0, DYSCO_TCP_SYN, NULL, 0);
+	assert_true(rig_to_client(rig, &syn).bytes > 0); /* ports used again, this way round */
+	rig_free(rig);
+}
+
 /* The loser's SYN comes out of the box when the winner's legs are there already. */
 static void losers_syn_out_of_the_box_is_dropped(void **state)
 {
@@ -171,6 +203,7 @@ int main(void)
 	    cmocka_unit_test(refusal_acknowledges_what_the_client_sent),
 	    cmocka_unit_test(syn_after_a_lost_refusal_has_its_message),
 	    cmocka_unit_test(late_loser_of_a_simultaneous_open_is_dropped),
+	    cmocka_unit_test(late_loser_does_not_take_what_lingers),
 	    cmocka_unit_test(losers_syn_out_of_the_box_is_dropped),
 	    cmocka_unit_test(late_answer_of_a_bypassed_chain_is_dropped),
 	    cmocka_unit_test(reset_of_a_killed_session_does_not_leave_the_box),
