@@ -24,8 +24,9 @@ QUIET_SECONDS = 30  # at most, without changes, for comparison
 
 def add_arguments(parser):
     parser.add_argument("--count", type=int, default=500, metavar="N", help="of each kind, default: 500")
-    parser.add_argument("--rate", default="1G", metavar="BITS", help="of the session's data, iperf3 -b, 0: all there is; default: 1G")
+    parser.add_argument("--rate", metavar="BITS", help="of the session's data, iperf3 -b, 0: all there is; default: 1G")
     parser.add_argument("--pause", type=float, default=0.02, metavar="S", help="between two changes, default: 0.02")
+    parser.add_argument("--delay", default="", metavar="TIME", help="of every link, each way (5ms); data at 20 Mbit/s then, unless --rate says otherwise")
     parser.add_argument("--svg", metavar="FILE", help="distribution of the times as a picture")
 
 
@@ -113,8 +114,9 @@ def picture(took, round_trip):
 def run(options):
     if options.quick:
         options.count = 5
+    options.rate = options.rate or ("20M" if options.delay else "1G")
     stated = conditions()
-    with open_lab(options) as lab:
+    with open_lab(options, delay=options.delay) as lab:
         path = Path(lab, "dysco", 1)
         with Load(path, options) as load:
             session = load.session()
@@ -132,7 +134,7 @@ def run(options):
         raise Failure(f"a box was never on the session's path: {json.dumps(carried)}")
     if options.svg:
         write(options.svg, picture(took, median(round_trips)))
-    stated |= {"count": options.count, "rate": options.rate, "pause_s": options.pause, "attachment": "nic",
+    stated |= {"count": options.count, "rate": options.rate, "delay": options.delay or None, "pause_s": options.pause, "attachment": "nic",
                "agents": "one a node", "quick": options.quick}
     return {"conditions": stated, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted_per_s": round(again / seconds, 1),
             "retransmitted_without_per_s": round(again_quiet / quiet, 1),
