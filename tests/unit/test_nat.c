@@ -18,8 +18,9 @@
 
 struct binding {
 	struct dysco_tuple tuple; /* as its SYN had it */
-	uint64_t seen_ns;
-	uint32_t end[2]; /* one past what was sent, by the side of the SYN, by the other one */
+	/* of the side of the SYN, of the other one: when it was heard, one past what it has sent */
+	uint64_t seen_ns[2];
+	uint32_t end[2];
 };
 
 static struct binding bindings[BINDINGS];
@@ -49,10 +50,17 @@ static void note(struct binding *b, bool back, const struct rig_packet *packet, 
 {
 	uint32_t end = dysco_step_seq_end(&packet->p);
 
-	b->seen_ns = now_ns;
+	b->seen_ns[back] = now_ns;
 	if ((packet->p.flags & DYSCO_TCP_SYN) || dysco_seq_after(end, b->end[back])) {
 		b->end[back] = end;
 	}
+}
+
+/* Some are refreshed by one side only: both have to be heard (RFC 4787, REQ-6). */
+static bool is_forgotten(const struct binding *b, uint64_t now_ns)
+{
+	return now_ns - b->seen_ns[0] > FORGETS_S * DYSCO_NS_PER_S ||
+	       now_ns - b->seen_ns[1] > FORGETS_S * DYSCO_NS_PER_S;
 }
 
 /* It has to look like what was sent before. */
@@ -72,9 +80,9 @@ static bool forgetful(struct world *w, int agent, const struct rig_packet *packe
 		b = &bindings[n_bindings++];
 		memset(b, 0, sizeof(*b));
 		b->tuple = packet->p.tuple;
-		b->seen_ns = w->rig->now_ns;
+		b->seen_ns[0] = b->seen_ns[1] = w->rig->now_ns;
 	}
-	if (!b || w->rig->now_ns - b->seen_ns > FORGETS_S * DYSCO_NS_PER_S) {
+	if (!b || is_forgotten(b, w->rig->now_ns)) {
 		dropped++;
 		return true;
 	}
