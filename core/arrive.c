@@ -240,14 +240,16 @@ static enum dysco_reason check_addressed(const struct dysco_core *core, const st
 
 /*
  * A late copy of the SYN of a path that the session has left (docs/protocol.md
- * 12.6): it was established on this leg, which has ended since.
+ * 12.6): it was established on this leg, which has ended since. Or it is of a chain
+ * that was given up (7.7).
  */
 static bool has_left(const struct dysco_core *core, uint32_t slot, const struct dysco_msg_syn *msg)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
 
-	return leg->mode == DYSCO_MODE_DEAD && (seen & DYSCO_SEEN_SYNACK) &&
+	return leg->mode == DYSCO_MODE_DEAD &&
+	       ((seen & DYSCO_SEEN_SYNACK) || (leg->flags & DYSCO_LEG_WITHDRAWN)) &&
 	       memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0;
 }
 
@@ -334,7 +336,10 @@ static bool had_chain(const struct dysco_core *core, uint32_t slot)
 	uint16_t host = dysco_leg_at(core, slot)->host;
 	uint32_t other = dysco_leg_by_session(core, host, session, DYSCO_NO_SLOT);
 
-	return other != slot || dysco_leg_by_session(core, host, session, slot) != DYSCO_NO_SLOT;
+	while (other == slot || (dysco_leg_at(core, other)->flags & DYSCO_LEG_WITHDRAWN)) {
+		other = dysco_leg_by_session(core, host, session, other);
+	}
+	return other != DYSCO_NO_SLOT;
 }
 
 /*
@@ -376,6 +381,10 @@ void dysco_syn_arrived(struct dysco_core *core, struct dysco_work *w)
 	if (reason == DYSCO_REASON_NONE &&
 	    (dysco_message_is_control(hdr.type) || hdr.type == DYSCO_MSG_PROBE)) {
 		dysco_ctl_syn_arrived(core, w, &hdr, slot);
+		return;
+	}
+	if (reason == DYSCO_REASON_NONE && hdr.type == DYSCO_MSG_WITHDRAW) {
+		dysco_withdraw_arrived(core, w, slot);
 		return;
 	}
 	if (reason == DYSCO_REASON_NONE && hdr.type != DYSCO_MSG_SYN) {

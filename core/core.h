@@ -52,6 +52,7 @@ enum dysco_event_kind {
 	DYSCO_EVENT_ADOPTED,	     /* late attach, asked for by the other end: a leg was made */
 	DYSCO_EVENT_PROBED,	     /* an answer to dysco_core_probe(): probe; slot: the channel */
 	DYSCO_EVENT_LOOK,	     /* another agent wants the path of this session looked at */
+	DYSCO_EVENT_WITHDRAWN,	     /* an agent on the left has given its chain up */
 };
 
 struct dysco_action {

@@ -201,6 +201,7 @@ static void bypass(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 	if (leg->mode != DYSCO_MODE_PASS) {
 		dysco_count_boxes(core, slot, -1);
 		__atomic_store_n(&leg->mode, DYSCO_MODE_PASS, __ATOMIC_RELEASE);
+		dysco_withdraw(core, slot);
 		dysco_count(core, DYSCO_COUNTER_BYPASS);
 		dysco_event(w->out, DYSCO_EVENT_BYPASSED, slot, DYSCO_REASON_NONE);
 	}
@@ -213,6 +214,9 @@ static void first_syn_again(struct dysco_core *core, struct dysco_work *w, uint3
 	bool same = cold->isn == w->p.seq;
 
 	if (dysco_leg_is_over(leg) || (!same && dysco_leg_is_embryonic(leg))) {
+		if (dysco_leg_state(leg) == DYSCO_STATE_SYN_SENT) {
+			dysco_withdraw(core, slot); /* its host tries anew */
+		}
 		dysco_leg_retire(core, w->now_ns, slot, w->out);
 		first_syn(core, w);
 		return;
@@ -333,7 +337,7 @@ static void drop_own_hops(struct dysco_core *core, struct dysco_work *w, uint32_
 
 	dysco_count_boxes(core, slot, -1);
 	__atomic_store_n(&leg->mode, DYSCO_MODE_PUNT, __ATOMIC_RELEASE);
-	dysco_leg_unbind(core, slot, DYSCO_IN);
+	dysco_withdraw_apart(core, w->now_ns, slot);
 	memset(&leg->wire_tuple, 0, sizeof(leg->wire_tuple));
 	for (uint8_t i = list->next; i + own < list->count; i++) {
 		list->hops[i] = list->hops[i + own];
@@ -414,6 +418,18 @@ static bool tagged_leg(const struct dysco_core *core, const struct dysco_work *w
 
 /* ---- events ---- */
 
+/* Out of a box whose chain was called back: of that chain, or not. */
+static void leave_withdrawn(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+			    bool tagged)
+{
+	if (dysco_withdraw_owed(core, slot) || tagged) {
+		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
+		return;
+	}
+	dysco_leg_retire(core, w->now_ns, slot, w->out);
+	first_syn(core, w);
+}
+
 /* A SYN comes from a host or out of a box. */
 void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 {
@@ -431,6 +447,8 @@ void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 	leg = dysco_leg_at(core, slot);
 	if (slot == DYSCO_NO_SLOT) {
 		first_syn(core, w);
+	} else if (leg->flags & DYSCO_LEG_WITHDRAWN) {
+		leave_withdrawn(core, w, slot, tagged);
 	} else if (leg->role == DYSCO_ROLE_FIRST) {
 		first_syn_again(core, w, slot);
 	} else if (leg->role == DYSCO_ROLE_RIGHT && dysco_leg_state(leg) == DYSCO_STATE_PENDING) {

@@ -10,7 +10,7 @@
  *   twopath.c  what goes where in two paths (pure)        segment.c packets and their numbers
  *   relay.c    packets of a session in two paths          names.c  legs by their session
  *   probe.c    health of hosts and of sessions' paths     known.c  what others made of the chain
- *   reconfig.h the files of reconfiguration
+ *   withdraw.c chains that were given up              reconfig.h the files of reconfiguration
  */
 #ifndef DYSCO_CORE_INTERNAL_H
 #define DYSCO_CORE_INTERNAL_H
@@ -135,6 +135,25 @@ void dysco_syn_arrived(struct dysco_core *core, struct dysco_work *w);
 void dysco_syn_refused(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 void dysco_syn_superseded(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 uint32_t dysco_tag_of(const struct dysco_core *core, uint32_t slot);
+
+/* ---- withdraw.c ---- */
+/* The chain behind this leg was given up: its hosts will be told, as time passes. */
+void dysco_withdraw(struct dysco_core *core, uint32_t slot);
+/*
+ * The same where the leg goes on with another subsession: the one that it has gets a leg
+ * of its own, which is over, and has the IN key.
+ */
+void dysco_withdraw_apart(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
+/* Says it, if it is time to. */
+void dysco_withdraw_due(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+			struct dysco_actions *out);
+/*
+ * A SYN comes out of a box on a leg whose chain was given up: is it one that the box got
+ * by this chain? It got so many; further ones are another session's, or the living one's.
+ */
+bool dysco_withdraw_owed(struct dysco_core *core, uint32_t slot);
+/* WITHDRAW came by a SYN; slot: the leg on its five-tuple. */
+void dysco_withdraw_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 
 /* ---- ports.c ---- */
 /* Chooses ports for wire->src/dst so that the IN key is free; false: none left. */

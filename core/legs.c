@@ -132,6 +132,9 @@ void dysco_leg_free(struct dysco_core *core, uint32_t slot)
 
 bool dysco_leg_is_over(const struct dysco_leg *leg)
 {
+	if (leg->flags & DYSCO_LEG_WITHDRAWN) {
+		return true;
+	}
 	switch (dysco_leg_state(leg)) {
 	case DYSCO_STATE_TIME_WAIT:
 	case DYSCO_STATE_RESET:

@@ -385,6 +385,7 @@ static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	if (leg->mode == DYSCO_MODE_FREE) {
 		return;
 	}
+	dysco_withdraw_due(core, now_ns, slot, out);
 	if (leg->role == DYSCO_ROLE_CONTROL) {
 		look_at_control(core, now_ns, slot);
 		return;
@@ -399,8 +400,8 @@ static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	}
 }
 
-/* Actions one slot can cause: three resets for each leg of a pair, three events. */
-#define ACTIONS_PER_SLOT 9
+/* Actions one slot can cause: three resets for each leg of a pair, three events, a WITHDRAW. */
+#define ACTIONS_PER_SLOT 10
 
 bool dysco_core_time_passed(struct dysco_core *core, uint64_t now_ns, uint32_t max_slots,
 			    struct dysco_actions *out)

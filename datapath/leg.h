@@ -69,6 +69,9 @@ enum dysco_leg_role {
 	0x20 /* late attach: what the host had sent before may lie beyond run[OUT].seq_end         \
 		(dysco_core_late_known()) */
 
+#define DYSCO_LEG_WITHDRAWN                                                                        \
+	0x40 /* the chain was given up by an agent on its left: SYNs of it are dropped */
+
 /* Options of the SYN (SYN-ACK) that this direction carried. */
 struct dysco_syn_options {
 	uint16_t mss;	/* 0: none */
@@ -147,13 +150,14 @@ struct dysco_leg_cold {
 	struct dysco_address_list
 	    list;     /* next: the host after this one on FIRST/RIGHT, this host on LAST/LEFT */
 	uint32_t isn; /* of the initiator's SYN */
-	uint32_t syn_count; /* SYNs seen, the first included */
-	uint8_t refused;    /* a RST answered the SYN */
-	uint8_t reported;   /* state last reported as an event */
-	uint16_t key_id;    /* 0: unsigned */
-	uint8_t own_hops;   /* hops this agent put into the list, from list.next on */
-	uint8_t retries;    /* of the policy that put them there */
-	uint8_t zero[2];
+	uint32_t syn_count;  /* SYNs seen, the first included */
+	uint8_t refused;     /* a RST answered the SYN */
+	uint8_t reported;    /* state last reported as an event */
+	uint16_t key_id;     /* 0: unsigned */
+	uint8_t own_hops;    /* hops this agent put into the list, from list.next on */
+	uint8_t retries;     /* of the policy that put them there */
+	uint8_t withdrawals; /* WITHDRAWs that are still to be sent */
+	uint8_t zero;
 	uint64_t ended_ns; /* when the leg was seen to have ended, 0: not yet */
 	/* docs/protocol.md 12.3: the attempt this leg's subsession is locked for, that made it, or
 	   of which it is a control session; index in table->attempts, 0: none */
@@ -161,7 +165,8 @@ struct dysco_leg_cold {
 	uint32_t delta_right, delta_left; /* LEFT: what the box adds to sequence numbers */
 	uint32_t ts_right, ts_left;	  /* and to timestamps */
 	uint8_t thawed;			  /* LEFT: they may still change */
-	uint8_t zero2[3];
+	uint8_t zero2;
+	uint16_t withdrew_ms; /* when the last one was, modulo 2^16 */
 	struct dysco_l2 l2;
 	char policy[DYSCO_NAME_BYTES]; /* that gave hops here, empty: none */
 	char why[128];		       /* for `session why`: how instances were chosen */

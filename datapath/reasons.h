@@ -75,7 +75,9 @@
 	X(RECOVERY_FAILED, "recovery_failed", "attempts at that which did not come about")         \
 	X(CLOSED_FAILED, "closed_failed", "sessions closed, both ends reset, since a box failed")  \
 	X(UNLOCATED, "unlocated", "broken paths on which no box could be blamed")                  \
-	X(UNPARSED, "unparsed", "packets passed because their headers are not ours to judge")
+	X(UNPARSED, "unparsed", "packets passed because their headers are not ours to judge")      \
+	X(WITHDREW, "withdrew", "chains given up here, and called back")                           \
+	X(WITHDRAWN, "withdrawn", "chains through hosts here that were called back")
 
 enum dysco_reason {
 #define X(sym, num, name, text) DYSCO_REASON_##sym = (num),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Messages of reconfiguration, and of chains: the rest of the code behind wire/message.h. */
+/* Messages of reconfiguration, of chains, and WITHDRAW: the rest of the code behind wire/message.h.
+ */
 #ifndef DYSCO_WIRE_CONTROL_IMPL_H
 #define DYSCO_WIRE_CONTROL_IMPL_H
 
@@ -41,6 +42,14 @@ DYSCO_FUNC void dysco_message_read_chain(struct dysco_msg_chain *msg, const uint
 	dysco_message_scan(&tlvs, payload, dysco_get16(payload + 6));
 	dysco_read_id(&msg->id, &tlvs, payload);
 	dysco_read_addresses(&msg->list, payload + tlvs.at[DYSCO_TLV_CHAIN]);
+}
+
+DYSCO_FUNC void dysco_message_read_withdraw(struct dysco_session_id *id, const uint8_t *payload)
+{
+	struct dysco_tlvs tlvs;
+
+	dysco_message_scan(&tlvs, payload, dysco_get16(payload + 6));
+	dysco_read_id(id, &tlvs, payload);
 }
 
 DYSCO_INLINE size_t dysco_write_numbers(uint8_t *out, size_t at,
@@ -86,6 +95,14 @@ DYSCO_FUNC size_t dysco_message_write_chain(uint8_t *out, const struct dysco_hea
 
 	at = dysco_write_addresses(out, at, DYSCO_TLV_CHAIN, &msg->list);
 	return dysco_write_finish(out, at, DYSCO_MSG_CHAIN, hdr, key);
+}
+
+DYSCO_FUNC size_t dysco_message_write_withdraw(uint8_t *out, const struct dysco_header *hdr,
+					       const struct dysco_session_id *id,
+					       const struct dysco_key *key)
+{
+	return dysco_write_finish(out, dysco_write_id(out, DYSCO_HEADER_BYTES, id),
+				  DYSCO_MSG_WITHDRAW, hdr, key);
 }
 
 #endif

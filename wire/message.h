@@ -72,6 +72,8 @@ enum dysco_message_type {
 	DYSCO_MSG_PROBE = 16,
 	DYSCO_MSG_PROBE_REPLY = 17,
 	DYSCO_MSG_CHAIN = 18, /* control: the chain as my host knows it: struct dysco_msg_chain */
+	/* in a SYN: that of this subsession is void (docs/protocol.md 7.7): a session id alone */
+	DYSCO_MSG_WITHDRAW = 19,
 };
 
 enum dysco_tlv_type {
@@ -266,6 +268,7 @@ DYSCO_FUNC int dysco_message_open(struct dysco_header *hdr, const uint8_t *paylo
 DYSCO_FUNC void dysco_message_read_syn(struct dysco_msg_syn *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_control(struct dysco_msg_control *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_chain(struct dysco_msg_chain *msg, const uint8_t *payload);
+DYSCO_FUNC void dysco_message_read_withdraw(struct dysco_session_id *id, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace(struct dysco_msg_trace *msg, const uint8_t *payload);
 DYSCO_FUNC void dysco_message_read_trace_reply(struct dysco_msg_trace_reply *msg,
 					       const uint8_t *payload);
@@ -287,6 +290,9 @@ DYSCO_FUNC size_t dysco_message_write_control(uint8_t *out, const struct dysco_h
 DYSCO_FUNC size_t dysco_message_write_chain(uint8_t *out, const struct dysco_header *hdr,
 					    const struct dysco_msg_chain *msg,
 					    const struct dysco_key *key);
+DYSCO_FUNC size_t dysco_message_write_withdraw(uint8_t *out, const struct dysco_header *hdr,
+					       const struct dysco_session_id *id,
+					       const struct dysco_key *key);
 DYSCO_FUNC size_t dysco_message_write_trace(uint8_t *out, const struct dysco_header *hdr,
 					    const struct dysco_msg_trace *msg,
 					    const struct dysco_key *key);

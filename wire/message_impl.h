@@ -187,6 +187,8 @@ DYSCO_INLINE unsigned int dysco_message_needs(uint8_t type)
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE;
 	case DYSCO_MSG_CHAIN:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_CHAIN;
+	case DYSCO_MSG_WITHDRAW:
+		return 1u << DYSCO_TLV_SESSION_ID;
 	case DYSCO_MSG_TRACE_REPLY:
 		return 1u << DYSCO_TLV_SESSION_ID | 1u << DYSCO_TLV_TRACE | 1u << DYSCO_TLV_REPORT;
 	default:
@@ -390,6 +392,8 @@ DYSCO_INLINE bool dysco_message_values_ok(const struct dysco_tlvs *tlvs, uint8_t
 		       dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_ADDRESSES]);
 	case DYSCO_MSG_CHAIN:
 		return dysco_value_addresses_ok(m + tlvs->at[DYSCO_TLV_CHAIN]);
+	case DYSCO_MSG_WITHDRAW:
+		return true; /* any id is one */
 	case DYSCO_MSG_TRACE_REPLY:
 		return dysco_value_trace_ok(m + tlvs->at[DYSCO_TLV_TRACE], DYSCO_TRACE_LEFTWARD) &&
 		       dysco_value_report_ok(m + tlvs->at[DYSCO_TLV_REPORT]);

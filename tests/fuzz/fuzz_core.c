@@ -236,6 +236,9 @@ static size_t reconfiguration(uint8_t *out, const struct world *w, struct progra
 		hdr.type = DYSCO_MSG_PROBE;
 		return dysco_message_write_probe(out, &hdr, &probe, key);
 	}
+	if ((type & 0xc0) == 0x40) {
+		return dysco_message_write_withdraw(out, &hdr, &msg.id, key);
+	}
 	msg.numbers =
 	    (struct dysco_numbers){next(program), next(program), next(program), next(program)};
 	if (ports & 0x80) {

@@ -26,6 +26,7 @@ union message {
 	struct dysco_msg_control control;
 	struct dysco_msg_probe_reply probe_reply;
 	struct dysco_msg_chain chain;
+	struct dysco_session_id id;
 };
 
 static void read_message(union message *msg, uint8_t type, const uint8_t *payload)
@@ -47,6 +48,9 @@ static void read_message(union message *msg, uint8_t type, const uint8_t *payloa
 		break;
 	case DYSCO_MSG_CHAIN:
 		dysco_message_read_chain(&msg->chain, payload);
+		break;
+	case DYSCO_MSG_WITHDRAW:
+		dysco_message_read_withdraw(&msg->id, payload);
 		break;
 	default:
 		demand(dysco_message_is_control(type));
@@ -70,6 +74,8 @@ static size_t write_message(uint8_t *out, const struct dysco_header *hdr, const 
 		return dysco_message_write_probe_reply(out, hdr, &msg->probe_reply, &key);
 	case DYSCO_MSG_CHAIN:
 		return dysco_message_write_chain(out, hdr, &msg->chain, &key);
+	case DYSCO_MSG_WITHDRAW:
+		return dysco_message_write_withdraw(out, hdr, &msg->id, &key);
 	default:
 		return dysco_message_write_control(out, hdr, &msg->control, &key);
 	}

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { SLOW_MS = 200, SLOWEST_MS = 6000 };
+
 void sim_stack_refuse(struct sim_world *w, uint8_t node, const struct sim_packet *packet,
 		      enum sim_origin origin)
 {
@@ -193,6 +195,11 @@ void sim_box_receive(struct sim_world *w, uint8_t node, struct sim_packet *packe
 	} else if ((s.flags & (SIM_SYN | SIM_ACK)) == SIM_SYN &&
 		   !box_lets_syn_out(w, node, packet, &s.tuple)) {
 		sim_say(w, "    box %u keeps the SYN", node);
+	} else if (box->box == SIM_BOX_SLOW && (s.flags & (SIM_SYN | SIM_ACK)) == SIM_SYN) {
+		packet->to = node;
+		sim_at(w, w->now_ns + (SLOW_MS + sim_random(w, SLOWEST_MS - SLOW_MS)) * SIM_MS,
+		       SIM_EV_LET_OUT, sim_packet_index(w, packet));
+		return;
 	} else if (box->box == SIM_BOX_STRICT && !sim_strict_passes(w, node, packet, &s)) {
 		sim_say(w, "    box %u drops it", node);
 	} else if (!nat || nat_translate(w, box, packet, &s, (s.flags & SIM_SYN) != 0,

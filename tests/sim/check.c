@@ -151,7 +151,12 @@ static void check_path(struct sim_world *w, uint8_t node, const struct sim_meta 
 	uint8_t side = meta->side, n = meta->n_visits;
 	uint8_t inwards[SIM_VISITS];
 
-	if (n == 0 && (flow->open || !flow->chained)) {
+	/* Of a five-tuple used again, a box may owe SYNs of two chains, and have lost their tags.
+	 */
+	if (flow->open && (n == 0 || (syn && w->features[SIM_HAS_REUSE]))) {
+		return;
+	}
+	if (n == 0 && !flow->chained) {
 		return;
 	}
 	if (n != flow->n_hops || !flow->chained) {
@@ -276,6 +281,15 @@ static void check_reconfigurer(struct sim_world *w, uint8_t node, const struct s
 	}
 }
 
+bool sim_is_withdraw(const struct sim_segment *s)
+{
+	struct dysco_header hdr;
+
+	return is_syn(s) &&
+	       dysco_message_open(&hdr, s->payload, s->payload_bytes, NULL, 0) == DYSCO_DECODE_OK &&
+	       hdr.type == DYSCO_MSG_WITHDRAW;
+}
+
 void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_packet *packet)
 {
 	const struct sim_meta *meta = &packet->meta;
@@ -290,6 +304,9 @@ void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_pack
 			sim_fail(w, "node %u: hostile packet delivered", node);
 		}
 	} else if (meta->origin == SIM_BY_AGENT) {
+		if (sim_is_withdraw(&s) && w->nodes[node].host == SIM_NONE) {
+			return; /* nobody there takes it out */
+		}
 		if (!w->moving) {
 			check_agents_own(w, node, &s);
 		} else {

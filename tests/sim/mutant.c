@@ -203,6 +203,15 @@ static void reset_box(struct sim_world *w, uint8_t agent, struct dysco_action *a
 	}
 }
 
+static bool sends_withdraw(const struct sim_world *w, const struct dysco_action *action)
+{
+	struct sim_segment s;
+
+	return action->kind == DYSCO_ACT_SEND &&
+	       sim_segment_read(&s, w->actions.arena + action->offset, action->bytes) &&
+	       sim_is_withdraw(&s);
+}
+
 void sim_mutate_actions(struct sim_world *w, uint8_t agent, const struct sim_packet *from)
 {
 	struct dysco_actions *actions = &w->actions;
@@ -221,6 +230,9 @@ void sim_mutate_actions(struct sim_world *w, uint8_t agent, const struct sim_pac
 		if (is(w, SIM_MUTANT_BYPASS_CLOSED) && action->kind == DYSCO_ACT_DROP && from &&
 		    from->direction == DYSCO_OUT && from->meta.origin == SIM_BY_ENDPOINT) {
 			action->kind = DYSCO_ACT_PASS;
+		}
+		if (is(w, SIM_MUTANT_LOSE_WITHDRAW) && sends_withdraw(w, action)) {
+			action->kind = DYSCO_ACT_EVENT;
 		}
 		if (is(w, SIM_MUTANT_RESET_CLOSED)) {
 			reset_box(w, agent, action);

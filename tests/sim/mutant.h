@@ -39,7 +39,8 @@
 	X(LOSE_ATTEMPTS, "a restarted agent has forgotten its reconfigurations")                   \
 	X(NO_DELTA, "a box's constants are taken for 0")                                           \
 	X(STALE_NUMBERS, "numbers are not translated on a new path")                               \
-	X(STALE_CHAIN, "left anchors do not ask what the old path is")
+	X(STALE_CHAIN, "left anchors do not ask what the old path is")                             \
+	X(LOSE_WITHDRAW, "chains that were given up are not called back")
 enum sim_mutant {
 #define X(sym, text) SIM_MUTANT_##sym,
 	SIM_MUTANTS(X)

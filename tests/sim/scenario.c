@@ -25,6 +25,7 @@ static const struct {
     {SIM_THEME_NO_AGENT, 20},	{SIM_THEME_SERVER_REFUSES, 20}, {SIM_THEME_IDLE, 30},
     {SIM_THEME_KILL, 30},	{SIM_THEME_CRASH, 90},		{SIM_THEME_ENEMY, 90},
     {SIM_THEME_FEW_PORTS, 25},	{SIM_THEME_FEW_LEGS, 25},	{SIM_THEME_SIMULTANEOUS, 30},
+    {SIM_THEME_OPEN_SLOW, 30},
 };
 
 static enum sim_theme draw_theme(struct sim_world *w)
@@ -108,7 +109,7 @@ static void draw_boxes(struct sim_world *w, struct sim_plan *plan)
 	    [SIM_THEME_BOX_NAT] = SIM_BOX_NAT,	      [SIM_THEME_BOX_PORT_NAT] = SIM_BOX_PORT_NAT,
 	    [SIM_THEME_DROP_SYN] = SIM_BOX_DROP_SYN,  [SIM_THEME_DROP_SOME] = SIM_BOX_DROP_SOME,
 	    [SIM_THEME_REFUSE] = SIM_BOX_REFUSE,      [SIM_THEME_EXIT_NAT] = SIM_BOX_NAT,
-	    [SIM_THEME_OPEN_DEAD] = SIM_BOX_DROP_SYN,
+	    [SIM_THEME_OPEN_DEAD] = SIM_BOX_DROP_SYN, [SIM_THEME_OPEN_SLOW] = SIM_BOX_SLOW,
 	};
 	uint8_t kind = kind_of[plan->theme], n = draw_length(w);
 	bool needs = kind != SIM_BOX_FORWARD || plan->theme == SIM_THEME_EXIT ||
@@ -195,7 +196,7 @@ static void draw_plan(struct sim_world *w, struct sim_plan *plan)
 		draw_spares(w, plan);
 	}
 	plan->gateway = plan->gateway || plan->theme == SIM_THEME_GATEWAY;
-	plan->open = plan->theme == SIM_THEME_OPEN_DEAD ||
+	plan->open = plan->theme == SIM_THEME_OPEN_DEAD || plan->theme == SIM_THEME_OPEN_SLOW ||
 		     ((plan->theme == SIM_THEME_NOTHING || plan->theme == SIM_THEME_CRASH ||
 		       plan->theme == SIM_THEME_NO_AGENT) &&
 		      sim_chance(w, 250));
@@ -307,10 +308,6 @@ static void draw_apps(struct sim_world *w, const struct sim_plan *plan, struct s
 	default:
 		sim_has(w, SIM_HAS_HALF_CLOSE);
 		break;
-	}
-	if (flow->open && (flow->app[0].fast_open || flow->n_hops > 4) &&
-	    flow->must == SIM_MUST_COMPLETE) {
-		flow->must = SIM_MAY_FAIL; /* docs/simulator.md, known limits */
 	}
 	if (flow->must == SIM_MUST_COMPLETE && sim_chance(w, 60)) {
 		uint8_t side = pick(w, 0, 1);
@@ -549,6 +546,7 @@ static void note_features(struct sim_world *w, const struct sim_plan *plan)
 	    [SIM_THEME_EXIT_NAT] = SIM_HAS_EXIT_NAT,
 	    [SIM_THEME_GATEWAY] = SIM_HAS_GATEWAY,
 	    [SIM_THEME_OPEN_DEAD] = SIM_HAS_OPEN_DEAD_BOX,
+	    [SIM_THEME_OPEN_SLOW] = SIM_HAS_OPEN_SLOW_BOX,
 	    [SIM_THEME_NO_AGENT] = SIM_HAS_NO_AGENT_HOP,
 	    [SIM_THEME_SERVER_REFUSES] = SIM_HAS_SERVER_REFUSES,
 	    [SIM_THEME_FEW_PORTS] = SIM_HAS_FEW_PORTS,

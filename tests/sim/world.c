@@ -158,6 +158,9 @@ static void happen(struct sim_world *w, const struct sim_event *event)
 	case SIM_EV_PROBE:
 		sim_probe(w, (uint8_t)event->a);
 		break;
+	case SIM_EV_LET_OUT:
+		sim_emit(w, w->packets[event->a].to, &w->packets[event->a]);
+		break;
 	default:
 		sim_enemy_act(w);
 		break;

@@ -85,6 +85,7 @@ enum sim_box_kind {
 	SIM_BOX_REFUSE,	   /* answers a SYN with RST */
 	SIM_BOX_STRICT,	   /* a firewall that knows the windows of its connections: strict.c */
 	SIM_BOX_DELTA,	   /* adds constants to sequence numbers and timestamps */
+	SIM_BOX_SLOW,	   /* lets each SYN out after a while */
 	SIM_BOX_KINDS
 };
 enum sim_listen { SIM_ACCEPT = 0, SIM_REFUSE, SIM_IGNORE };
@@ -288,6 +289,7 @@ enum sim_event_kind {
 	SIM_EV_RECOVER, /* a = flow */
 	SIM_EV_ADOPT,	/* a = flow */
 	SIM_EV_PROBE,	/* a = channel */
+	SIM_EV_LET_OUT, /* a = packet: leaves box packet.to */
 };
 struct sim_event {
 	uint64_t at_ns;
@@ -323,6 +325,7 @@ struct sim_event {
 	X(GATEWAY, "clients behind a port gateway")                                                \
 	X(FAIL_OPEN, "fail-open policy")                                                           \
 	X(OPEN_DEAD_BOX, "fail-open, box does not answer")                                         \
+	X(OPEN_SLOW_BOX, "fail-open, box lets SYNs out late")                                      \
 	X(NO_AGENT_HOP, "next hop without an agent")                                               \
 	X(SERVER_REFUSES, "server refuses")                                                        \
 	X(FAST_OPEN, "data in the SYN")                                                            \
@@ -580,6 +583,8 @@ void sim_tcp_timer(struct sim_world *w, uint8_t conn);
 void sim_check_wire(struct sim_world *w, uint8_t from, const struct sim_packet *packet);
 /* Before a box or an endpoint acts on it. */
 void sim_check_delivery(struct sim_world *w, uint8_t node, const struct sim_packet *packet);
+/* A SYN that calls a chain back (docs/protocol.md 7.7). */
+bool sim_is_withdraw(const struct sim_segment *s);
 uint8_t sim_pattern(uint8_t flow, uint8_t side, uint32_t position);
 bool sim_flows_over(const struct sim_world *w);
 void sim_check_flows(struct sim_world *w);

@@ -36,6 +36,8 @@ static const struct sample samples[] = {
     {"PROBE_REPLY, session known, signed", DYSCO_MSG_PROBE_REPLY, 1, true, true},
     {"CHAIN", DYSCO_MSG_CHAIN, 3, true, false},
     {"CHAIN, longest, signed", DYSCO_MSG_CHAIN, DYSCO_HOPS_MAX, false, true},
+    {"WITHDRAW", DYSCO_MSG_WITHDRAW, 0, false, false},
+    {"WITHDRAW, signed", DYSCO_MSG_WITHDRAW, 0, false, true},
 };
 #define N_SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
@@ -142,6 +144,9 @@ static inline size_t sample_write(uint8_t out[DYSCO_MESSAGE_MAX], const struct s
 	case DYSCO_MSG_CHAIN:
 		sample_chain(&chain, s->ip6, s->hops);
 		return dysco_message_write_chain(out, &hdr, &chain, key);
+	case DYSCO_MSG_WITHDRAW:
+		sample_trace(&trace);
+		return dysco_message_write_withdraw(out, &hdr, &trace.id, key);
 	case DYSCO_MSG_SYN:
 		sample_syn(&syn, s->ip6, s->hops);
 		return dysco_message_write_syn(out, &hdr, &syn, key);

@@ -163,6 +163,10 @@ static void assert_reads_back(const uint8_t *m, const struct sample *s)
 		sample_chain(&chain, s->ip6, s->hops);
 		dysco_message_read_chain(&chain_read, m);
 		assert_memory_equal(&chain, &chain_read, sizeof(chain));
+	} else if (s->type == DYSCO_MSG_WITHDRAW) {
+		sample_trace(&trace);
+		dysco_message_read_withdraw(&trace_read.id, m);
+		assert_memory_equal(&trace.id, &trace_read.id, sizeof(trace.id));
 	} else if (s->type == DYSCO_MSG_SYN) {
 		sample_syn(&syn, s->ip6, s->hops);
 		dysco_message_read_syn(&syn_read, m);
@@ -281,6 +285,9 @@ static size_t rewrite(uint8_t out[DYSCO_MESSAGE_MAX], const struct dysco_header 
 	case DYSCO_MSG_CHAIN:
 		dysco_message_read_chain(&chain, m);
 		return dysco_message_write_chain(out, hdr, &chain, NULL);
+	case DYSCO_MSG_WITHDRAW:
+		dysco_message_read_withdraw(&trace.id, m);
+		return dysco_message_write_withdraw(out, hdr, &trace.id, NULL);
 	case DYSCO_MSG_SYN:
 		dysco_message_read_syn(&syn, m);
 		return dysco_message_write_syn(out, hdr, &syn, NULL);
