@@ -250,6 +250,17 @@ static bool ready(const struct dysco_leg *leg)
 	       dysco_leg_state(leg) < DYSCO_STATE_TIME_WAIT;
 }
 
+/* Hosts to the right of this leg, as its list has them. */
+static uint8_t known_to(const struct dysco_leg_cold *cold)
+{
+	uint8_t bits = 0;
+
+	for (uint8_t i = cold->list.next; i < cold->list.count; i++) {
+		bits |= (uint8_t)(1u << xp_host_of(&cold->list.hops[i].addr));
+	}
+	return bits;
+}
+
 static struct xp_summary summary_of(const struct xp_host *h)
 {
 	struct xp_summary s = {0};
@@ -264,6 +275,11 @@ static struct xp_summary summary_of(const struct xp_host *h)
 			    ? (uint8_t)slot
 			    : s.box;
 	}
+	s.knows = s.ready ? known_to(&h->dp.cold[s.ready]) : 0;
+	s.next =
+	    s.ready ? xp_host_of(&h->dp.cold[s.ready].list.hops[h->dp.cold[s.ready].list.next].addr)
+		    : 0;
+	s.channels = xp_channels(h);
 	for (uint8_t i = 1; i < h->dp.table.n_attempts; i++) {
 		const struct dysco_attempt *a = &h->dp.attempts[i];
 
@@ -350,6 +366,7 @@ struct xp_host *xp_host_load(struct xp *x, uint8_t host)
 			get_host(x, h, x->w.host[host]);
 		}
 		h->core.counter = 1; /* else each message would be a new one */
+		h->core.probes = 0;  /* that there are too many is a matter of time */
 		h->dirty = true;
 	}
 	return h;

@@ -31,6 +31,22 @@
 	{                                                                                          \
 		.ask = XP_ASK_ADOPT, .host = 0                                                     \
 	}
+#define PLAN(what, at, which, ...)                                                                 \
+	{                                                                                          \
+		.ask = XP_ASK_##what, .host = (at), .box = (which), __VA_ARGS__                    \
+	}
+#define TRACE(at)                                                                                  \
+	{                                                                                          \
+		.ask = XP_ASK_TRACE, .host = (at), .then = true                                    \
+	}
+#define PROBE(from, to, ...)                                                                       \
+	{                                                                                          \
+		.ask = XP_ASK_PROBE, .host = (from), .anchor = (to), __VA_ARGS__                   \
+	}
+#define LEAVE(from, to)                                                                            \
+	{                                                                                          \
+		.ask = XP_ASK_LEAVE, .host = (from), .anchor = (to), .then = true                  \
+	}
 #define PLAIN .mss = 2, .buffer = 16
 #define TCP   .mss = 2, .buffer = 16, .shift = {1, 2}
 
@@ -191,15 +207,15 @@ const struct xp_config xp_configs[] = {
      NUMBERS, AGED(1),
      .script = {REPLACE(2, 1),
 		{.ask = XP_ASK_REPLACE, .host = 0, .anchor = 1, .path = {0}, .then = true}}},
-    {"contend", "the first host and the box ask at once", .hosts = 4, .chain = {2},
+    {"contend", "the first host and the box ask at once", .blind = true, .hosts = 4, .chain = {2},
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT},
      .app = {{.units = 1, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(1), .script = {REPLACE(0, 1), REPLACE(2, 1, 3)}},
-    {"contend-lease", "leases end early", .hosts = 4, .chain = {2},
+    {"contend-lease", "leases end early", .blind = true, .hosts = 4, .chain = {2},
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT},
      .app = {{.units = 0, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(2), .leases = 1, .script = {REPLACE(0, 1), REPLACE(2, 1, 3)}},
-    {"contend-cancel", "and the first one gives up", .hosts = 4, .chain = {2},
+    {"contend-cancel", "and the first one gives up", .blind = true, .hosts = 4, .chain = {2},
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT},
      .app = {{.units = 0, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(1),
@@ -208,7 +224,7 @@ const struct xp_config xp_configs[] = {
      .box = {[2] = XP_BOX_STRICT},
      .app = {{.units = 0, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(2), .leases = 1, .script = {REPLACE(0, 1), {.ask = XP_ASK_CANCEL, .host = 0}}},
-    {"contend-three", "three ask at once", .hosts = 5, .chain = {2, 3},
+    {"contend-three", "three ask at once", .blind = true, .hosts = 5, .chain = {2, 3},
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT, [4] = XP_BOX_STRICT},
      .app = {{.units = 0, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(1), .script = {REPLACE(0, 1, 4), REPLACE(2, 1), REPLACE(3, 1, 4)}},
@@ -249,5 +265,48 @@ const struct xp_config xp_configs[] = {
      .script = {ADOPT,
 		REPLACE(0, 1, 2),
 		{.ask = XP_ASK_REPLACE, .host = 0, .anchor = 1, .path = {0}, .then = true}}},
+    {"stale-insert", "the first host leaves a box out that puts another one behind itself",
+     .hosts = 4, .chain = {2}, .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT},
+     ENDS(STAYS(0), STAYS(0)), PLAIN, NUMBERS, AGED(1),
+     .script = {PLAN(WITH, 2, 3), PLAN(WITHOUT, 0, 2), PLAN(WITHOUT, 0, 2, .then = true),
+		PLAN(WITHOUT, 0, 2, .then = true, .must = true)}},
+    {"stale-delete", "the first host leaves a box out that leaves another one out", .hosts = 4,
+     .chain = {2, 3}, .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT}, ENDS(STAYS(0), STAYS(0)),
+     PLAIN, NUMBERS, AGED(1),
+     .script = {PLAN(WITHOUT, 2, 3), PLAN(WITHOUT, 0, 2), PLAN(WITHOUT, 0, 2, .then = true),
+		PLAN(WITHOUT, 0, 2, .then = true, .must = true)}},
+    {"stale-twice", "and that one another one", .hosts = 5, .chain = {2},
+     .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT, [4] = XP_BOX_STRICT},
+     ENDS(STAYS(0), STAYS(0)), PLAIN, NUMBERS, AGED(1),
+     .script = {PLAN(WITH, 2, 3), PLAN(WITH, 3, 4), PLAN(WITHOUT, 0, 2),
+		PLAN(WITHOUT, 0, 2, .then = true), PLAN(WITHOUT, 0, 2, .then = true),
+		PLAN(WITHOUT, 0, 2, .then = true, .must = true)}},
+    {"chain-told", "CHAIN is lost to the left; a trace tells all of it", .hosts = 4, .chain = {2},
+     .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT}, ENDS(STAYS(0), STAYS(0)), PLAIN, NUMBERS,
+     .by_age = true, .loss = 1, .total = 1, .knows = true,
+     .script = {PLAN(WITH, 2, 3), TRACE(2), TRACE(2)}},
+    {"chain-told-right", "CHAIN is lost to the right; a trace tells all of it", .hosts = 4,
+     .chain = {2, 3}, .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT}, ENDS(STAYS(1), STAYS(0)),
+     PLAIN, NUMBERS, .by_age = true, .loss = 1, .total = 1, .knows = true,
+     .script = {REPLACE(0, 3), TRACE(3), TRACE(3)}},
+    {"probe", "hosts of a chain are asked of it", .asks = true, .hosts = 3, .chain = {2},
+     .box = {[2] = XP_BOX_STRICT}, ENDS(STAYS(1), STAYS(1)), PLAIN, NUMBERS, AGED(2), .crashes = 1,
+     .script = {PROBE(0, 1, .flags = DYSCO_PROBE_NUDGE), PROBE(2, 0, .flags = DYSCO_PROBE_NUDGE),
+		PROBE(0, 1, .flags = DYSCO_PROBE_NUDGE | DYSCO_PROBE_LOOK), LEAVE(0, 1)}},
+    {"probe-insert", "while a box is inserted", .asks = true, .hosts = 3,
+     .box = {[2] = XP_BOX_STRICT}, ENDS(STAYS(1), STAYS(0)), PLAIN, NUMBERS, AGED(2),
+     .script = {REPLACE(0, 1, 2), PROBE(0, 1, .flags = DYSCO_PROBE_NUDGE),
+		PROBE(1, 0, .flags = DYSCO_PROBE_NUDGE), LEAVE(0, 1)}},
+    {"probe-contend", "while the first host and the box change the chain", .asks = true, .hosts = 4,
+     .chain = {2}, .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT}, ENDS(STAYS(0), STAYS(0)),
+     PLAIN, NUMBERS, AGED(1),
+     .script = {PLAN(WITH, 2, 3), PLAN(WITHOUT, 0, 2), PROBE(0, 2, .flags = DYSCO_PROBE_NUDGE),
+		PROBE(0, 1, .flags = DYSCO_PROBE_NUDGE)}},
+    {"probe-close", "a box is taken for dead, and told to leave", .asks = true, .hosts = 3,
+     .chain = {2}, .box = {[2] = XP_BOX_FORWARD}, ENDS(STAYS(1), STAYS(1)), PLAIN, NUMBERS, AGED(2),
+     .script = {RECOVER(), PROBE(0, 2, .flags = DYSCO_PROBE_CLOSE, .then = true), LEAVE(0, 2)}},
+    {"probe-dead", "a box is dead, and asked", .asks = true, .hosts = 4, .chain = {2},
+     .box = {[2] = XP_BOX_FORWARD, [3] = XP_BOX_STRICT}, ENDS(STAYS(1), STAYS(1)), PLAIN, NUMBERS,
+     AGED(2), .script = {DIES(2), PROBE(0, 2), RECOVER(3), LEAVE(0, 2)}},
 };
 const size_t xp_n_configs = sizeof(xp_configs) / sizeof(xp_configs[0]);

@@ -29,8 +29,9 @@
 #define XP_QUEUE       32
 #define XP_CHOICES     128
 #define XP_NOW_NS      1000000000000ull
-#define XP_SCRIPT_MAX  4
-#define XP_TRIES_TOLD  9 /* an attempt's repetitions beyond are alike */
+#define XP_SCRIPT_MAX  6
+#define XP_PORT_FIRST  61000 /* of subsessions and control sessions */
+#define XP_TRIES_TOLD  9     /* an attempt's repetitions beyond are alike */
 #define XP_DELTA_RIGHT 100
 #define XP_DELTA_LEFT  200
 
@@ -65,13 +66,23 @@ enum xp_ask {
 	XP_ASK_DEATH,	/* the host is silent from then on */
 	XP_ASK_RECOVER, /* REPLACE without the old path */
 	XP_ASK_ADOPT,	/* the first host gets a leg of a session that began without */
+	/* Plans: from the host on, to the destination, by what the host knows of the chain. */
+	XP_ASK_WITH,	/* box, right behind the host */
+	XP_ASK_WITHOUT, /* box */
+	XP_ASK_TRACE,
+	/* Health: from the host to that of anchor. */
+	XP_ASK_PROBE, /* on a channel of its own, or on that of before */
+	XP_ASK_LEAVE, /* ends the channel */
 };
 struct xp_step {
 	uint8_t ask;	 /* enum xp_ask */
 	uint8_t host;	 /* the left anchor; TRIGGER: the box that asks */
-	uint8_t anchor;	 /* REPLACE: the right one */
+	uint8_t anchor;	 /* REPLACE: the right one; PROBE, LEAVE: who is asked */
 	uint8_t path[3]; /* REPLACE: hosts between them, 0 ends it */
 	bool then;	 /* when the steps before are taken, and their attempts over */
+	uint8_t box;	 /* of a plan */
+	bool must;	 /* a plan: when it is begun, it is carried out */
+	uint8_t flags;	 /* PROBE: DYSCO_PROBE_* */
 };
 
 struct xp_config {
@@ -79,7 +90,11 @@ struct xp_config {
 	uint8_t hosts;
 	uint8_t chain[3]; /* hosts of the boxes in the chain at first, 0 ends it */
 	uint8_t box[XP_HOSTS];
-	bool late; /* no policy: the session begins without a chain */
+	bool late;  /* no policy: the session begins without a chain */
+	bool asks;  /* there are questions of health in it */
+	bool blind; /* agents do not keep chains: what was changed by others is left out, too */
+	bool knows; /* in the end each host knows the chain: if nothing was disturbed, or after a
+		       trace */
 	struct xp_app app[2];
 	uint8_t mss, buffer;
 	uint8_t shift[2]; /* window scale, 0: none offered */
@@ -167,6 +182,10 @@ struct xp_world {
 	uint8_t reset_sent; /* some end has aborted: resets are to be expected */
 	uint8_t changed;    /* a reconfiguration was completed */
 	uint8_t dead;	    /* bits: hosts that are silent */
+	uint8_t carried;    /* bits: steps that were carried out */
+	uint8_t wanted;	    /* bits: boxes of the chain, as plans that were carried out have it */
+	uint8_t unanswered; /* bits: steps, those of the script that are questions */
+	uint8_t closed;	    /* bits: hosts that were told to leave the session, and have answered */
 	uint8_t n_slow;
 	uint32_t slow[XP_SLOW];	      /* flows that are slow, by name */
 	uint32_t flying[XP_FLYING];   /* by age, or by flow and then by age */
@@ -286,6 +305,9 @@ struct xp_summary {
 	uint8_t box;	/* slot of a box's leg that faces left, 0: none */
 	uint8_t last;	/* the last leg of the session could be reconfigured */
 	uint8_t renews; /* bits: those whose timer only renews leases */
+	uint8_t knows;	/* bits: hosts to the right that the leg `ready` knows of */
+	uint8_t next;	/* the nearest of them */
+	uint8_t channels; /* bits: hosts to which a channel is open */
 };
 const struct xp_summary *xp_summary(const struct xp *x, uint8_t host);
 struct xp_host *xp_host_load(struct xp *x, uint8_t host); /* for writing */
@@ -298,14 +320,20 @@ uint8_t xp_host_of(const struct dysco_addr *addr); /* XP_HOSTS: none */
 struct dysco_addr xp_address(uint8_t host);
 void xp_host_arrived(struct xp *x, uint8_t host, const uint8_t *data, uint32_t bytes);
 void xp_host_restart(struct xp *x, uint8_t host);
-void xp_host_step(struct xp *x, const struct xp_step *step);
+/* The core of the host was called: what it wants done is done. */
+void xp_host_called(struct xp *x, uint8_t host);
 void xp_host_due(struct xp *x, uint8_t host, uint8_t attempt, bool lapse);
-/* The path from the initiator on, as legs have it: checked, and nothing beside it. */
-void xp_check_path(struct xp *x);
 void xp_queue(struct xp *x, uint8_t host, bool out, const uint8_t *data, uint32_t bytes);
 void xp_work(struct xp *x); /* until the queue is empty */
 bool xp_host_wind_up(struct xp *x, uint8_t host, uint32_t turn);
 struct dysco_tuple xp_session(void);
+
+/* ---- ask.c ---- */
+void xp_host_step(struct xp *x, uint8_t number);
+void xp_host_event(struct xp *x, uint8_t host, const struct dysco_action *a);
+bool xp_stack_resets(struct xp *x, uint8_t host, const uint8_t *data, uint32_t bytes);
+uint8_t xp_channels(const struct xp_host *h);
+void xp_check_asked(struct xp *x);
 
 /* ---- end.c ---- */
 void xp_end_open(struct xp *x, uint8_t side);
@@ -329,6 +357,10 @@ struct xp_options {
 	uint32_t sack[8];
 };
 void xp_options_read(struct xp_options *o, const struct sim_segment *s);
+
+/* ---- chain.c ---- */
+/* The path from the initiator on, as legs have it; nothing beside it; known to all. */
+void xp_check_path(struct xp *x);
 
 /* ---- check.c ---- */
 void xp_check_given(struct xp *x, uint8_t side, const struct sim_segment *s,

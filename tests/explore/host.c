@@ -125,7 +125,7 @@ void xp_host_open(struct xp *x, uint8_t host)
 	setup->hosts[0].name[0] = (char)('0' + host);
 	setup->hosts[0].n_prefixes = 1;
 	setup->hosts[0].prefixes[0] = (struct dysco_prefix){xp_address(host), 128};
-	setup->port_first = 61000;
+	setup->port_first = XP_PORT_FIRST;
 	setup->port_last = 61063;
 	setup->timeouts = (struct dysco_timeouts)DYSCO_TIMEOUTS_DEFAULT;
 	dysco_sim_open(dp, XP_LEGS);
@@ -139,7 +139,7 @@ void xp_host_open(struct xp *x, uint8_t host)
 	}
 }
 
-static void start(struct xp_host *h, uint8_t host)
+static void start(const struct xp *x, struct xp_host *h, uint8_t host)
 {
 	struct dysco_core_seed seed = {.sender = host + 1u, .counter = 1};
 
@@ -147,17 +147,18 @@ static void start(struct xp_host *h, uint8_t host)
 	seed.secret[0] = h->starts++;
 	dysco_core_start(&h->core, &h->dp.table, &h->setup, &seed);
 	h->core.knows_late = true;
+	h->core.keeps_chains = !x->config->blind;
 	h->dirty = true;
 }
 
 void xp_host_fresh(struct xp *x, uint8_t host)
 {
-	start(&x->hosts[host], host);
+	start(x, &x->hosts[host], host);
 }
 
 void xp_host_restart(struct xp *x, uint8_t host)
 {
-	start(xp_host_load(x, host), host);
+	start(x, xp_host_load(x, host), host);
 }
 
 /* ---- packets ---- */
@@ -219,7 +220,7 @@ static void carry_out(struct xp *x, uint8_t host, const struct dysco_input *in)
 			xp_say(x, "    core of host %u drops: reason %u", host, a->reason);
 			break;
 		default:
-			x->w.changed |= a->event == DYSCO_EVENT_RECONFIGURED;
+			xp_host_event(x, host, a);
 			xp_say(x, "    core of host %u: event %u, reason %u", host, a->event,
 			       a->reason);
 			break;
@@ -289,6 +290,8 @@ void xp_work(struct xp *x)
 
 		if (l->out) {
 			through(x, l->host, DYSCO_OUT, l->data, l->bytes);
+		} else if (x->config->asks && xp_stack_resets(x, l->host, l->data, l->bytes)) {
+			continue;
 		} else if (l->host < 2) {
 			xp_end_arrived(x, l->host, l->data, l->bytes);
 		} else {
@@ -298,63 +301,12 @@ void xp_work(struct xp *x)
 	x->n_queue = 0;
 }
 
-/* ---- reconfiguration ---- */
+/* ---- what is not a packet ---- */
 
-/* As the end's stack would tell of it: what was negotiated. */
-static struct dysco_syn_options options_of(const struct xp *x, uint8_t side)
+void xp_host_called(struct xp *x, uint8_t host)
 {
-	const struct xp_end *e = &x->end[side];
-	struct dysco_syn_options o = {1460, DYSCO_NO_WSCALE, DYSCO_SYN_NOTED};
-
-	o.wscale = e->shift_out ? e->shift_out : o.wscale;
-	o.flags |= (e->sack ? DYSCO_SYN_SACK : 0) | (e->ts ? DYSCO_SYN_TS : 0);
-	return o;
-}
-
-static void adopt(struct xp *x, struct xp_host *h)
-{
-	struct dysco_late late = {.host = 1, .initiator = true, .tuple = xp_session()};
-
-	late.options[DYSCO_OUT] = options_of(x, 0);
-	late.options[DYSCO_IN] = options_of(x, 1);
-	x->actions->count = 0;
-	if (dysco_core_adopt(&h->core, XP_NOW_NS, &late) == DYSCO_NO_SLOT) {
-		xp_fail(x, "the session is not adopted");
-	}
-}
-
-static uint8_t kind_of(const struct xp_host *h, const struct xp_step *step, uint32_t slot)
-{
-	if (step->ask == XP_ASK_RECOVER) {
-		return DYSCO_KIND_RECOVERY;
-	}
-	return dysco_core_only_watches(&h->core, slot) ? DYSCO_KIND_LATE : DYSCO_KIND_ORDINARY;
-}
-
-void xp_host_step(struct xp *x, const struct xp_step *step)
-{
-	struct xp_host *h = xp_host_load(x, step->host);
-	const struct xp_summary *summary = xp_summary(x, step->host);
-	struct dysco_address_list list = {0};
-
-	if (step->ask == XP_ASK_CANCEL) {
-		dysco_core_attempt_cancel(&h->core, XP_NOW_NS, summary->left, x->actions);
-	} else if (step->ask == XP_ASK_ADOPT) {
-		adopt(x, h);
-	} else {
-		for (uint8_t i = 0; i < sizeof(step->path) && step->path[i]; i++) {
-			list.hops[list.count++].addr = xp_address(step->path[i]);
-		}
-		list.hops[list.count++].addr = xp_address(step->anchor);
-		if (step->ask == XP_ASK_TRIGGER) {
-			dysco_core_trigger(&h->core, XP_NOW_NS, summary->box, &list, x->actions);
-		} else {
-			dysco_core_reconfigure(&h->core, XP_NOW_NS, summary->ready,
-					       kind_of(h, step, summary->ready), &list, x->actions);
-		}
-	}
-	self_check(x, h);
-	carry_out(x, step->host, NULL);
+	self_check(x, &x->hosts[host]);
+	carry_out(x, host, NULL);
 }
 
 void xp_host_due(struct xp *x, uint8_t host, uint8_t attempt, bool lapse)
@@ -364,8 +316,7 @@ void xp_host_due(struct xp *x, uint8_t host, uint8_t attempt, bool lapse)
 	xp_cover_timer(x, host, attempt, lapse);
 	h->dp.attempts[attempt].lease_ns = lapse ? 0 : UINT64_MAX;
 	dysco_core_attempt_due(&h->core, XP_NOW_NS, attempt, x->actions);
-	self_check(x, h);
-	carry_out(x, host, NULL);
+	xp_host_called(x, host);
 }
 
 /* Long after the last packet, and longer with each turn: false when this host still has legs. */
@@ -374,8 +325,7 @@ bool xp_host_wind_up(struct xp *x, uint8_t host, uint32_t turn)
 	struct xp_host *h = xp_host_load(x, host);
 
 	dysco_core_time_passed(&h->core, (2 + turn) * XP_NOW_NS, XP_LEGS, x->actions);
-	self_check(x, h);
-	carry_out(x, host, NULL);
+	xp_host_called(x, host);
 	xp_work(x);
 	return h->core.live_legs == 0;
 }

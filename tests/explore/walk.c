@@ -53,9 +53,9 @@ void xp_check_end(struct xp *x)
 		xp_fail(x, "nothing happens any more, and an attempt is left");
 		return;
 	}
-	/* A RST that was lost may leave half of a connection open, as everywhere. */
-	if (!x->w.reset_sent && x->w.spent[XP_LOSS] == 0) {
+	if (!x->w.reset_sent) {
 		xp_check_path(x);
+		xp_check_asked(x);
 	}
 	if (!x->w.reset_sent && !all_delivered(x)) {
 		xp_fail(x, "the end, and not all is delivered");

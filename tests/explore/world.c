@@ -75,6 +75,9 @@ void xp_begin(struct xp *x)
 	memset(x->box, 0, sizeof(x->box));
 	x->failed = x->cut = false;
 	x->n_queue = 0;
+	for (uint8_t i = 0; i < 3 && x->config->chain[i]; i++) {
+		x->w.wanted |= (uint8_t)(1u << x->config->chain[i]);
+	}
 	for (uint8_t host = 0; host < x->config->hosts; host++) {
 		xp_host_open(x, host);
 		xp_host_fresh(x, host);
@@ -412,6 +415,16 @@ static bool is_ready(const struct xp *x, const struct xp_step *step)
 		return is_established(x) && xp_summary(x, 0)->ready && xp_summary(x, 1)->last;
 	case XP_ASK_ADOPT:
 		return is_established(x);
+	case XP_ASK_RECOVER:
+		return is_established(x) && s->ready && xp_summary(x, 1)->last;
+	case XP_ASK_PROBE: /* what is told to leave has been left out */
+		return s->ready && (x->w.changed || !(step->flags & DYSCO_PROBE_CLOSE));
+	case XP_ASK_WITH:
+		return is_established(x) && s->ready && !((s->knows >> step->box) & 1);
+	case XP_ASK_WITHOUT:
+		return is_established(x) && s->ready && s->next == step->box;
+	case XP_ASK_LEAVE:
+		return (s->channels >> step->anchor) & 1;
 	default:
 		return s->ready != 0;
 	}
@@ -541,7 +554,7 @@ static void act(struct xp *x, const struct xp_choice *c)
 		if (x->config->script[c->a].ask == XP_ASK_DEATH) {
 			x->w.dead |= (uint8_t)(1u << x->config->script[c->a].host);
 		} else {
-			xp_host_step(x, &x->config->script[c->a]);
+			xp_host_step(x, c->a);
 		}
 		break;
 	case XP_DUE:
