@@ -83,6 +83,8 @@ struct xp_step {
 	uint8_t box;	 /* of a plan */
 	bool must;	 /* a plan: when it is begun, it is carried out */
 	uint8_t flags;	 /* PROBE: DYSCO_PROBE_* */
+	bool during;	 /* PROBE: while there are attempts */
+	bool late;	 /* PROBE: when the new path is the path */
 };
 
 struct xp_config {

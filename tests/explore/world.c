@@ -418,7 +418,9 @@ static bool is_ready(const struct xp *x, const struct xp_step *step)
 	case XP_ASK_RECOVER:
 		return is_established(x) && s->ready && xp_summary(x, 1)->last;
 	case XP_ASK_PROBE: /* what is told to leave has been left out */
-		return s->ready && (x->w.changed || !(step->flags & DYSCO_PROBE_CLOSE));
+		return s->ready &&
+		       (x->w.changed || (!step->late && !(step->flags & DYSCO_PROBE_CLOSE))) &&
+		       (!step->during || xp_attempts_under_way(x));
 	case XP_ASK_WITH:
 		return is_established(x) && s->ready && !((s->knows >> step->box) & 1);
 	case XP_ASK_WITHOUT:
