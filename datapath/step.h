@@ -275,8 +275,7 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 		/* Of the handshake of a new path, late: the host knows nothing of it. */
 		if ((leg->flags & DYSCO_LEG_OFFSETS) && (p->flags & DYSCO_TCP_SYN) &&
 		    direction == DYSCO_IN) {
-			*reason = DYSCO_REASON_LATE;
-			return DYSCO_VERDICT_DROP;
+			return DYSCO_VERDICT_PUNT;
 		}
 		/* Sent on a path that is no more (docs/protocol.md 12.6). */
 		if ((leg->flags & DYSCO_LEG_FLOOR) && direction == DYSCO_OUT &&

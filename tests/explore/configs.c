@@ -286,7 +286,7 @@ const struct xp_config xp_configs[] = {
      .by_age = true, .loss = 1, .total = 1, .knows = true,
      .script = {PLAN(WITH, 2, 3), TRACE(2), TRACE(2)}},
     {"chain-told-right", "CHAIN is lost to the right; a trace tells all of it", .hosts = 4,
-     .chain = {2, 3}, .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT}, ENDS(STAYS(1), STAYS(0)),
+     .chain = {2, 3}, .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT}, ENDS(STAYS(0), STAYS(0)),
      PLAIN, NUMBERS, .by_age = true, .loss = 1, .total = 1, .knows = true,
      .script = {PLAN(WITHOUT, 0, 2, .must = true), TRACE(3), TRACE(3)}},
     {"probe", "hosts of a chain are asked of it", .asks = true, .hosts = 3, .chain = {2},
