@@ -25,6 +25,7 @@ static const char *event_name(unsigned int event)
 	    [DYSCO_EVENT_RECONFIGURED] = "reconfigured",
 	    [DYSCO_EVENT_RECONFIG_FAILED] = "reconfig_failed",
 	    [DYSCO_EVENT_ADOPTED] = "adopted",
+	    [DYSCO_EVENT_WITHDRAWN] = "withdrawn",
 	};
 
 	return event < sizeof(names) / sizeof(names[0]) && names[event] ? names[event] : NULL;

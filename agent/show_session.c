@@ -322,6 +322,17 @@ static json_t *show_last_attempt(const struct dysco_agent *agent, uint64_t now_n
 	return sight ? dysco_phases_json(sight, now_ns) : json_null();
 }
 
+/* Who has given up the chain of this passage (docs/protocol.md 7.7); null: nobody. */
+static json_t *show_withdrawn(const struct dysco_agent *agent, const struct dysco_passage *passage)
+{
+	const struct dysco_leg *leg = &agent->core.table->legs[dysco_passage_main(passage)];
+
+	if (leg->flags & DYSCO_LEG_WITHDRAWN) {
+		return json_string("left neighbour");
+	}
+	return leg->mode == DYSCO_MODE_PASS ? json_string("this agent") : json_null();
+}
+
 static json_t *show_in_full(const struct dysco_agent *agent, uint64_t now_ns,
 			    const struct dysco_passage *passage)
 {
@@ -341,6 +352,7 @@ static json_t *show_in_full(const struct dysco_agent *agent, uint64_t now_ns,
 	json_object_set_new(o, "last_attempt", show_last_attempt(agent, now_ns, passage));
 	json_object_set_new(o, "signed", json_integer(cold->key_id));
 	json_object_set_new(o, "syn_count", json_integer(cold->syn_count));
+	json_object_set_new(o, "withdrawn", show_withdrawn(agent, passage));
 	json_object_set_new(o, "created",
 			    dysco_json_time(now_ns, agent->core.table->legs[slot].created_ns));
 	return o;
@@ -384,5 +396,6 @@ json_t *dysco_show_why(const struct dysco_agent *agent, const struct dysco_passa
 					    ? "this agent"
 					    : "left neighbour"));
 	json_object_set_new(o, "refused", json_boolean(cold->refused));
+	json_object_set_new(o, "withdrawn", show_withdrawn(agent, passage));
 	return o;
 }

@@ -261,8 +261,8 @@ enum dysco_exit dysco_show_metrics(const struct dysco_cli *cli, const json_t *an
 static enum dysco_colour event_colour(const char *event)
 {
 	static const char *const bad[] = {
-	    "reset",	"refused",  "expired",	   "killed",	    "dropped",
-	    "bypassed", "box_down", "path_broken", "closed_failed", "recovery_failed"};
+	    "reset",	 "refused",  "expired",	    "killed",	     "dropped",	       "bypassed",
+	    "withdrawn", "box_down", "path_broken", "closed_failed", "recovery_failed"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (strcmp(event, bad[i]) == 0) {

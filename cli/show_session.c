@@ -148,6 +148,17 @@ static void show_last_attempt(const json_t *attempt)
 	show_phases(attempt);
 }
 
+/* Of a chain that was given up. */
+static void show_withdrawn(const json_t *session)
+{
+	const char *by = dysco_json_text(session, "withdrawn");
+
+	if (by[0] != '\0') {
+		printf("%s%-10s%s by %s: the session goes without this chain\n",
+		       dysco_colour(DYSCO_DIM), "given up", dysco_colour_off(), by);
+	}
+}
+
 static void show_one(const json_t *session)
 {
 	char signer[DYSCO_QUANTITY_BYTES] = "";
@@ -166,6 +177,7 @@ static void show_one(const json_t *session)
 	}
 	dysco_show_property("signed", signer[0] ? signer : "no");
 	show_chain(json_object_get(session, "chain"));
+	show_withdrawn(session);
 	show_attempt(json_object_get(session, "attempt"));
 	show_last_attempt(json_object_get(session, "last_attempt"));
 	json_array_foreach(json_object_get(session, "legs"), index, leg)
@@ -202,6 +214,7 @@ enum dysco_exit dysco_show_why(const struct dysco_cli *cli, const json_t *answer
 	if (dysco_json_true(answer, "refused")) {
 		dysco_show_property("refused", "a RST answered its SYN");
 	}
+	show_withdrawn(answer);
 	return DYSCO_EXIT_DONE;
 }
 

@@ -13,7 +13,8 @@ TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 
 
-def _open(netns, name):
+def open_tun(netns, name):
+    """The file of a new TUN device in this namespace; reads and writes are packets."""
     with peers.inside(netns):
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
@@ -24,7 +25,7 @@ class Tunnel:
     """ends: two (namespace, interface, [address/prefix...]); up until close()."""
 
     def __init__(self, *ends):
-        self.fds = [_open(netns, name) for netns, name, _ in ends]
+        self.fds = [open_tun(netns, name) for netns, name, _ in ends]
         self.wake = os.pipe()
         self.thread = threading.Thread(target=self._relay, daemon=True)
         self.thread.start()
