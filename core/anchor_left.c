@@ -268,6 +268,18 @@ void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_
 	}
 }
 
+/*
+ * The last two say so, since one may be lost: what is between has nothing to wait for then, though
+ * R, or what is on the way to it, is silent (docs/protocol.md 12.6).
+ */
+static void tell_release(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	bool last = dysco_attempt_at(core, index)->tries >= DYSCO_TRIES_MAX;
+
+	dysco_anchor_tell_plain(core, out, index, DYSCO_MSG_RELEASE, last ? DYSCO_CONTROL_LAST : 0,
+				true);
+}
+
 void dysco_left_repeat(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		       struct dysco_actions *out)
 {
@@ -295,7 +307,7 @@ void dysco_left_repeat(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 		dysco_anchor_tell_done(core, out, index);
 		break;
 	case DYSCO_ATTEMPT_RELEASING:
-		dysco_anchor_tell_plain(core, out, index, DYSCO_MSG_RELEASE, 0, true);
+		tell_release(core, index, out);
 		break;
 	default:
 		if (!a->cut_made) {
@@ -321,6 +333,7 @@ void dysco_left_too_often(struct dysco_core *core, uint64_t now_ns, uint32_t ind
 		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_NEW_PATH, out);
 		break;
 	case DYSCO_ATTEMPT_RELEASING:
+		tell_release(core, index, out);
 		dysco_anchor_end_completed(core, now_ns, index, out);
 		break;
 	case DYSCO_ATTEMPT_CANCELLING:

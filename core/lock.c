@@ -290,19 +290,6 @@ void dysco_lock_requested(struct dysco_core *core, const struct dysco_mail *mail
 
 /* ---- messages that pass ---- */
 
-static void from_left(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
-{
-	struct dysco_attempt *a = dysco_attempt_at(core, index);
-	struct dysco_work *w = mail->w;
-
-	if (mail->type == DYSCO_MSG_LOCK) {
-		forward_lock(core, w->out, w->now_ns, index);
-	} else {
-		dysco_ctl_send(core, w->out, a->to_right, (enum dysco_message_type)mail->type,
-			       &mail->msg);
-	}
-}
-
 /* What is told of the chain is learned, and passed on with this host in it. */
 static void pass_chain(struct dysco_core *core, const struct dysco_attempt *a,
 		       struct dysco_address_list *chain)
@@ -313,24 +300,31 @@ static void pass_chain(struct dysco_core *core, const struct dysco_attempt *a,
 	}
 }
 
-/* The last word of the right anchor, or a refusal: the lock opens, and it is passed on. */
+/* Nothing is waited for any more: the lock opens. */
+static void is_over(struct dysco_core *core, struct dysco_work *w, uint32_t index, bool completed)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	uint32_t kept = a->kept, left = a->left_slot;
+
+	dysco_nonce_over(core, a->nonce, completed);
+	dysco_attempt_end(core, w->now_ns, index);
+	if (completed) {
+		dysco_leave_box(core, w->now_ns, left, w->out);
+	}
+	if (kept != DYSCO_NO_ATTEMPT) {
+		dysco_kept_resume(core, w, kept);
+	}
+}
+
+/* The last word of the right anchor, or a refusal, passed on. */
 static void last_word(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 	struct dysco_msg_control msg = mail->msg;
-	uint32_t kept = a->kept, left = a->left_slot;
-	bool completed = mail->type == DYSCO_MSG_RELEASED;
 
 	pass_chain(core, a, &msg.chain);
 	dysco_ctl_send(core, mail->w->out, a->to_left, (enum dysco_message_type)mail->type, &msg);
-	dysco_nonce_over(core, a->nonce, completed);
-	dysco_attempt_end(core, mail->w->now_ns, index);
-	if (completed) {
-		dysco_leave_box(core, mail->w->now_ns, left, mail->w->out);
-	}
-	if (kept != DYSCO_NO_ATTEMPT) {
-		dysco_kept_resume(core, mail->w, kept);
-	}
+	is_over(core, mail->w, index, mail->type == DYSCO_MSG_RELEASED);
 }
 
 static void locked(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
@@ -353,6 +347,23 @@ static void locked(struct dysco_core *core, const struct dysco_mail *mail, uint3
 	dysco_ctl_send(core, mail->w->out, a->to_left, DYSCO_MSG_LOCKED, &msg);
 	if (renewed) {
 		dysco_ctl_along(core, mail->w->out, a->left_slot, DYSCO_MSG_LOCKED, &msg);
+	}
+}
+
+static void from_left(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	struct dysco_work *w = mail->w;
+	bool last =
+	    mail->type == DYSCO_MSG_RELEASE && (mail->msg.attempt.flags & DYSCO_CONTROL_LAST);
+
+	if (mail->type == DYSCO_MSG_LOCK) {
+		forward_lock(core, w->out, w->now_ns, index);
+		return;
+	}
+	dysco_ctl_send(core, w->out, a->to_right, (enum dysco_message_type)mail->type, &mail->msg);
+	if (last && a->state != DYSCO_ATTEMPT_REQUESTING) {
+		is_over(core, w, index, true);
 	}
 }
 

@@ -136,6 +136,7 @@ struct dysco_attempt_name {
 enum dysco_attempt_kind { DYSCO_KIND_ORDINARY = 0, DYSCO_KIND_RECOVERY, DYSCO_KIND_LATE };
 #define DYSCO_CONTROL_SEEN    0x0001 /* CUT, DONE: "I have yours" */
 #define DYSCO_CONTROL_REFUSED 0x0002 /* CUT: a CANCEL came too late */
+#define DYSCO_CONTROL_LAST    0x0004 /* RELEASE: L waits for RELEASED no longer */
 
 /* Why an attempt is refused or has failed. X(symbol, name, text) */
 #define DYSCO_NACKS(X)                                                                             \

@@ -362,7 +362,8 @@ DYSCO_INLINE bool dysco_value_attempt_ok(const uint8_t *v)
 	return dysco_get64(v) != 0 && !dysco_addr_is_zero(&left) && !dysco_addr_is_zero(&right) &&
 	       dysco_addr_is_ip4(&left) == dysco_addr_is_ip4(&right) && v[40] <= DYSCO_KIND_LATE &&
 	       v[41] < DYSCO_NACK_COUNT &&
-	       (dysco_get16(v + 42) & ~(DYSCO_CONTROL_SEEN | DYSCO_CONTROL_REFUSED)) == 0;
+	       (dysco_get16(v + 42) &
+		~(DYSCO_CONTROL_SEEN | DYSCO_CONTROL_REFUSED | DYSCO_CONTROL_LAST)) == 0;
 }
 
 /* Those of its TLVs that not every value is right for. */

@@ -72,6 +72,29 @@ static uint32_t attempts_at(const struct world *w, int agent)
 	return n;
 }
 
+/* The left anchor gets no last word, and says at the end that it waits for none any more. */
+static void a_box_hears_that_nobody_waits(void **state)
+{
+	struct world *w = established();
+	uint32_t left = w->rig->agent[BOX].sim.legs[right_leg(w, BOX)].partner;
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_RELEASED;
+	reconfigure(w, path_of(SERVER, -1));
+	assert_int_equal(w->done, 2);
+	for (int i = 0; i < DYSCO_TRIES_MAX; i++) {
+		assert_int_equal(attempts_at(w, CLIENT), 1);
+		again(w);
+	}
+	assert_int_equal(attempts_at(w, BOX), 0); /* one more could be lost */
+	again(w);
+	assert_int_equal(w->failed, 0);
+	nothing_is_left(w);
+	assert_int_equal(w->rig->agent[BOX].sim.legs[left].mode, DYSCO_MODE_DEAD);
+	talks(w, false);
+	rig_free(w->rig);
+}
+
 /* Its ends have left without a word, or by another way: nothing will ever be drained. */
 static void two_paths_of_nobody_expire(void **state)
 {
@@ -386,6 +409,7 @@ int main(void)
 	    cmocka_unit_test(a_box_is_left_out),
 	    cmocka_unit_test(the_right_anchor_has_forgotten),
 	    cmocka_unit_test(a_box_comes_back),
+	    cmocka_unit_test(a_box_hears_that_nobody_waits),
 	    cmocka_unit_test(two_paths_of_nobody_expire),
 	    cmocka_unit_test(who_leaves_ends_its_attempt),
 	    cmocka_unit_test(a_syn_does_not_open_an_anchor_again),
