@@ -71,6 +71,7 @@ static int open_sockets(void *context)
 	if (netns->ioctl_fd < 0) {
 		return -errno;
 	}
+	netns->track_fd = dysco_track_open();
 	netns->diag_fd = dysco_diag_open();
 	return netns->diag_fd < 0 ? netns->diag_fd : 0;
 }
@@ -83,8 +84,12 @@ static void close_sockets(struct dysco_netns *netns)
 	if (netns->diag_fd >= 0) {
 		close(netns->diag_fd);
 	}
+	if (netns->track_fd >= 0) {
+		close(netns->track_fd);
+	}
 	netns->ioctl_fd = -1;
 	netns->diag_fd = -1;
+	netns->track_fd = -1;
 }
 
 static struct dysco_netns *entry(struct dysco_machine *machine, const char *name)
@@ -104,6 +109,7 @@ static struct dysco_netns *entry(struct dysco_machine *machine, const char *name
 	snprintf(netns->name, sizeof(netns->name), "%s", name);
 	netns->ioctl_fd = -1;
 	netns->diag_fd = -1;
+	netns->track_fd = -1;
 	return netns;
 }
 
@@ -213,6 +219,17 @@ static int ask_connections(void *context, const char *name, dysco_connection_fn 
 	const struct dysco_netns *netns = get(context, name, &wrong);
 
 	return netns ? dysco_diag_connections(netns->diag_fd, take, to) : wrong;
+}
+
+static int ask_passing(void *context, const char *name, dysco_connection_fn *take, void *to)
+{
+	int wrong = 0;
+	const struct dysco_netns *netns = get(context, name, &wrong);
+
+	if (!netns || netns->track_fd < 0) {
+		return wrong;
+	}
+	return dysco_track_connections(netns->track_fd, take, to);
 }
 
 /* A change of the kernel's list, to be made inside the namespace. */
@@ -374,8 +391,8 @@ struct dysco_machine *dysco_machine_new(void)
 
 	if (machine) {
 		machine->system =
-		    (struct dysco_system){machine, ask_interface, ask_ports_held, reserve,
-					  release, ask_socket,	  ask_connections};
+		    (struct dysco_system){machine, ask_interface, ask_ports_held,  reserve,
+					  release, ask_socket,	  ask_connections, ask_passing};
 	}
 	return machine;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The real machine behind struct dysco_system: network namespaces and what is
- * in them. For every namespace an ioctl and a sock_diag socket are kept open,
+ * in them. For every namespace an ioctl, a sock_diag and a conntrack socket are kept open,
  * so that the frequent questions need no change of namespace.
  */
 #ifndef DYSCO_AGENT_NETNS_H
@@ -19,6 +19,7 @@ struct dysco_netns {
 	dev_t dev;     /* a name can come to mean another namespace */
 	ino_t ino;
 	int ioctl_fd, diag_fd;
+	int track_fd;	/* negative: the kernel has no connection tracking */
 	char *reserved; /* ports we added to the kernel's reserved ones; NULL: none */
 };
 
@@ -41,5 +42,9 @@ int dysco_diag_open(void);
 int dysco_diag_ports(int fd, uint16_t first, struct dysco_port_bitmap *held);
 int dysco_diag_connections(int fd, dysco_connection_fn *take, void *to);
 int dysco_diag_socket(int fd, const struct dysco_tuple *tuple, struct dysco_socket *socket);
+
+/* ---- track.c ---- */
+int dysco_track_open(void);
+int dysco_track_connections(int fd, dysco_connection_fn *take, void *to);
 
 #endif

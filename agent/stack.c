@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stacks of this agent's hosts (agent.h): which of their connections they know,
- * for sessions that no SYN has told of (late.c).
+ * for sessions that no SYN has told of (late.c). Of hosts beyond a port, and machines
+ * behind a gateway, connection tracking may know.
  */
 #include <errno.h>
 #include <string.h>
@@ -50,6 +51,17 @@ int dysco_stack_find(const struct dysco_agent *agent, uint16_t host,
 
 /* ---- all of them ---- */
 
+/* A stack of this host is here, whichever of its attachments it is at. */
+static bool is_asked(const struct dysco_agent *agent, uint16_t host)
+{
+	for (uint16_t i = 0; i < agent->config->n_attachments; i++) {
+		if (has_stack(agent, &agent->config->attachments[i], host)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 struct search {
 	struct dysco_agent *agent;
 	const struct dysco_host *host;
@@ -68,19 +80,53 @@ static void search_take(void *context, const struct dysco_tuple *tuple)
 	}
 }
 
-/* An earlier attachment of the same host in the same namespace: its stack has been asked. */
-static bool was_asked(const struct dysco_agent *agent, uint16_t index)
+/* What the host's own stack has opened or accepted, that stack has told. */
+static void search_take_passing(void *context, const struct dysco_tuple *tuple)
+{
+	const struct search *s = context;
+
+	if (!is_asked(s->agent, s->host->id) || !is_own(s->agent, s->host->id, &tuple->src)) {
+		search_take(context, tuple);
+	}
+}
+
+/* An earlier attachment of the same host in the same namespace: it has been asked. */
+static bool was_asked(const struct dysco_agent *agent, uint16_t index, bool stack)
 {
 	const struct dysco_attachment *b = &agent->config->attachments[index];
 
 	for (uint16_t i = 0; i < index; i++) {
 		const struct dysco_attachment *a = &agent->config->attachments[i];
 
-		if (has_stack(agent, a, b->host) && strcmp(a->netns, b->netns) == 0) {
+		if (a->host == b->host && strcmp(a->netns, b->netns) == 0 &&
+		    (stack ? has_stack(agent, a, b->host) : agent->attached[a->id].ifindex != 0)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+static void search_at(struct search *search, uint16_t index)
+{
+	const struct dysco_agent *agent = search->agent;
+	const struct dysco_attachment *a = &agent->config->attachments[index];
+	const struct dysco_system *system = agent->system;
+	int wrong = 0;
+
+	if (has_stack(agent, a, a->host) && !was_asked(agent, index, true)) {
+		wrong = system->connections(system->context, a->netns, search_take, search);
+	}
+	if (wrong != 0) {
+		dysco_log(DYSCO_LOG_WARN, "the connections of host %s cannot be listed: %s",
+			  search->host->name, strerror(-wrong));
+	}
+	if (agent->attached[a->id].ifindex && !was_asked(agent, index, false)) {
+		wrong = system->passing(system->context, a->netns, search_take_passing, search);
+		if (wrong != 0) { /* no module for it, say: there is nothing to be told */
+			dysco_log(DYSCO_LOG_DEBUG, "tracked connections of host %s: %s",
+				  search->host->name, strerror(-wrong));
+		}
+	}
 }
 
 void dysco_stack_search(struct dysco_agent *agent, dysco_session_fn *take, void *to)
@@ -89,15 +135,9 @@ void dysco_stack_search(struct dysco_agent *agent, dysco_session_fn *take, void 
 		const struct dysco_attachment *a = &agent->config->attachments[i];
 		struct search search = {agent, dysco_setup_host(&agent->config->setup, a->host),
 					take, to};
-		int wrong = 0;
 
-		if (search.host && has_stack(agent, a, a->host) && !was_asked(agent, i)) {
-			wrong = agent->system->connections(agent->system->context, a->netns,
-							   search_take, &search);
-		}
-		if (wrong != 0) {
-			dysco_log(DYSCO_LOG_WARN, "the connections of host %s cannot be listed: %s",
-				  search.host->name, strerror(-wrong));
+		if (search.host) {
+			search_at(&search, i);
 		}
 	}
 }

@@ -40,6 +40,9 @@ struct dysco_system {
 		      struct dysco_socket *socket);
 	/* Every established connection that was opened here, not accepted; local end first. */
 	int (*connections)(void *context, const char *netns, dysco_connection_fn *take, void *to);
+	/* Every established connection that passes the namespace, as far as it is tracked there
+	   and not translated; the end that opened it first. */
+	int (*passing)(void *context, const char *netns, dysco_connection_fn *take, void *to);
 };
 
 #endif

@@ -43,8 +43,8 @@ enum dysco_leg_mode {
 	DYSCO_MODE_FREE = 0, /* slot not in use */
 	DYSCO_MODE_PUNT,     /* every packet goes to the core */
 	DYSCO_MODE_FAST, /* data is translated by the datapath; SYN without ACK goes to the core */
-	DYSCO_MODE_PASS, /* bypass of a fail-open policy: OUT untouched, IN dropped (LATE); SYN goes
-			    to the core */
+	DYSCO_MODE_PASS, /* bypass of a fail-open policy, or beyond a box whose chain was given up:
+			    OUT untouched, IN dropped (LATE); SYN goes to the core */
 	DYSCO_MODE_DEAD, /* ended, keys quarantined: drop (LATE); SYN goes to the core */
 };
 

@@ -5,6 +5,7 @@
                |                     (test_reconfig.py), plain is a host without
         fw1, fw2, plain              an agent
 """
+import contextlib
 import hashlib
 import subprocess
 
@@ -348,6 +349,35 @@ class LatePassing(Seen):
             with self.subTest(agent=agent, session=name):
                 request.result()
                 self.assertEqual(self.chain(name, agent), [host, "fw1", "server"])
+                pair.ping()
+                pair.close()
+        self.nothing_left()
+
+
+    def total(self, agent):
+        """Sessions of the agent's only job, when it is over."""
+        peers.eventually(lambda: self.lab.ask(agent, "job list")["jobs"][0]["state"] == "done", "the job does not end")
+        return self.lab.ask(agent, "job list")["jobs"][0]["total"]
+
+    def test_by_filter(self):
+        """Nobody's stack can be asked; connection tracking has seen who opened them."""
+        with contextlib.ExitStack() as stack:
+            for node in ("r", "gw", "pass"):
+                stack.enter_context(self.lab.rules(node, "chain f { type filter hook forward priority 0; ct state invalid counter; }"))
+            pairs = [(host, agent, *self.old_pair(node, version)) for node, agent, host in self.ends for version in (4, 6)]
+            with self.lab.listen("client", 81) as listener:
+                other = peers.Pair(self.lab.netns("server"), listener)  # opened by the server
+            self.addCleanup(other.close)
+            for _, agent, _ in self.ends:
+                self.lab.ask(agent, "session adopt --filter 'tcp port 81'")
+            for _, agent, host in self.ends:
+                wanted = sorted(peers.endpoint(pair.client) for at, _, pair, _ in pairs if at == host)
+                self.assertEqual(self.total(agent), 2)
+                self.assertEqual(sorted(s["session"]["src"] for s in self.lab.sessions(agent, f"host {host}")), wanted)
+            for host, agent, _, name in pairs[::2]:
+                self.lab.ask(agent, f"session insert {name} fw1")
+                self.assertEqual(self.chain(name, agent), [host, "fw1", "server"])
+            for *_, pair, _ in pairs:
                 pair.ping()
                 pair.close()
         self.nothing_left()

@@ -274,6 +274,17 @@ static int sys_connections(void *context, const char *netns, dysco_connection_fn
 	return 0;
 }
 
+static int sys_passing(void *context, const char *netns, dysco_connection_fn *take, void *to)
+{
+	const struct fake_agent *fake = context;
+
+	(void)netns;
+	for (uint32_t i = 0; i < fake->n_passing; i++) {
+		take(to, &fake->passing[i]);
+	}
+	return fake->passing_wrong;
+}
+
 /* ---- surroundings ---- */
 
 static bool hook_listening(void *context)
@@ -338,8 +349,8 @@ struct fake_agent *fake_agent_new(const char *config, struct dysco_conf_error *e
 		return NULL;
 	}
 	fake->system = (struct dysco_system){
-	    fake,	sys_interface,	sys_ports_held, sys_ports_reserve, sys_ports_release,
-	    sys_socket, sys_connections};
+	    fake,	sys_interface,	 sys_ports_held, sys_ports_reserve, sys_ports_release,
+	    sys_socket, sys_connections, sys_passing};
 	fake->agent.ids = calloc(1, sizeof(*fake->agent.ids));
 	fake->agent.journal = calloc(1, sizeof(*fake->agent.journal));
 	fake->agent.system = &fake->system;

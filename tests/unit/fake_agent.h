@@ -36,6 +36,9 @@ struct fake_agent {
 	int no_socket;
 	struct dysco_tuple connections[8]; /* that it has opened */
 	uint32_t n_connections;
+	struct dysco_tuple passing[8]; /* that are tracked */
+	uint32_t n_passing;
+	int passing_wrong;
 	/* one packet for receive(), and the last one injected */
 	struct dysco_punt punt;
 	bool has_punt;

@@ -268,6 +268,24 @@ static void jobs_adopt_what_stacks_have_opened(void **state)
 	assert_int_equal(count_of("job show 4", "gone"), 1);
 }
 
+static void passing(const char *src, const char *dst)
+{
+	assert_true(dysco_parse_tuple(src, dst, &fake->passing[fake->n_passing++]));
+}
+
+/* Beyond the port, and behind the gateway; not what the gateway's own stack has told. */
+static void jobs_adopt_what_is_tracked(void **state)
+{
+	(void)state;
+	passing("10.0.0.7:5000", "10.9.0.1:80");
+	passing("10.4.0.9:5001", "10.9.0.1:80");
+	passing("10.0.0.1:5002", "10.9.0.1:80");
+	passing("10.9.0.1:5003", "10.0.0.7:80");
+	assert_int_equal(count_of("session adopt --filter tcp --dry-run", "would"), 2);
+	fake->passing_wrong = -ENOENT; /* as far as it came */
+	assert_int_equal(count_of("session adopt --filter 'src port 5000' --dry-run", "would"), 1);
+}
+
 static void jobs_give_up(void **state)
 {
 	(void)state;
@@ -315,6 +333,7 @@ int main(void)
 	    CASE(clients_that_left_get_no_answer),
 	    CASE(adopted_sessions_outlive_their_attachment),
 	    CASE(jobs_adopt_what_stacks_have_opened),
+	    CASE(jobs_adopt_what_is_tracked),
 	    CASE(jobs_give_up),
 	    CASE(policies_that_move_adopt_first),
 	};
