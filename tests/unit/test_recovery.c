@@ -76,6 +76,42 @@ static void what_a_host_holds_comes_once_more(void **state)
 	rig_free(w->rig);
 }
 
+static bool extra_is_dead(struct world *w, int agent, const struct rig_packet *packet)
+{
+	(void)w;
+	(void)packet;
+	return agent == EXTRA;
+}
+
+/*
+ * The box lives, and its old path is gone with the new one's SYN, which gets no further: the
+ * ends still know their session.
+ */
+static void a_recovery_that_fails_at_a_survivor_is_followed_by_another(void **state)
+{
+	struct world *w = established_over(extra_is_dead);
+	struct dysco_address_list path = path_of(BOX, EXTRA);
+
+	(void)state;
+	path.hops[path.count++].addr = rig_addr(SERVER, true);
+	reconfigure_as(w, DYSCO_KIND_RECOVERY, path);
+	for (int s = 0; s < 60 && w->failed == 0; s++) {
+		w->rig->now_ns += DYSCO_NS_PER_S;
+		dysco_core_time_passed(&w->rig->agent[CLIENT].core, w->rig->now_ns, 64,
+				       &w->rig->agent[CLIENT].out);
+		carry_out(w, CLIENT, NULL, DYSCO_OUT);
+		run(w);
+	}
+	assert_int_equal(w->failed, 1);
+	assert_int_equal(w->reason, DYSCO_NACK_NEW_PATH);
+	say(w, CLIENT, 106, 506, "lost");
+	assert_int_equal(w->delivered[SERVER], 5);
+	reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1));
+	assert_int_equal(w->done, 2);
+	talks(w, false);
+	rig_free(w->rig);
+}
+
 /* A session without a policy, that the box has never seen, gets a chain. */
 static void a_session_is_adopted(void **state)
 {
@@ -450,6 +486,7 @@ int main(void)
 	    cmocka_unit_test(the_ends_do_without_a_dead_box),
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(what_a_host_holds_comes_once_more),
+	    cmocka_unit_test(a_recovery_that_fails_at_a_survivor_is_followed_by_another),
 	    cmocka_unit_test(a_session_is_adopted),
 	    cmocka_unit_test(the_other_end_tells_of_the_syns),
 	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
