@@ -189,6 +189,67 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	run->seen = seen;
 }
 
+/*
+ * A shorter way for segments with ACK, perhaps PSH, and no other flag
+ * (dysco_packet_is_plain()). Once dysco_step_settled() holds for a leg and a
+ * direction it does so as long as the leg lives: the handshake is over, so that
+ * its tuples stay and rules about its beginning do not matter. Whenever then
+ * dysco_step_plain() holds, such a segment's verdict is FAST, addresses and ports
+ * are all that is translated, and dysco_step_see_plain() notes the same as
+ * dysco_step_see().
+ */
+DYSCO_INLINE bool dysco_step_settled(const struct dysco_leg *leg, enum dysco_direction direction)
+{
+	const uint8_t known = DYSCO_SEEN_ANY | DYSCO_SEEN_ACK | DYSCO_SEEN_CONFIRM;
+	uint8_t seen = leg->run[direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN].seen;
+	uint8_t answered = leg->run[DYSCO_OUT].seen;
+
+	if (leg->role != DYSCO_ROLE_LAST || direction == DYSCO_IN) {
+		answered |= leg->run[DYSCO_IN].seen;
+	}
+	return (seen & known) == known && (answered & DYSCO_SEEN_SYNACK);
+}
+
+/* run: of the segment's direction. */
+DYSCO_INLINE bool dysco_step_plain(const struct dysco_leg *leg, const struct dysco_leg_run *run)
+{
+	const uint32_t fast = DYSCO_BE32((uint32_t)DYSCO_MODE_FAST << 24);
+	const uint32_t fins = DYSCO_BE32(1);
+	uint32_t decision;
+
+	__builtin_memcpy(&decision, &leg->mode, sizeof(decision)); /* mode, role, flags, fins */
+	decision &= DYSCO_BE32(0xff0000ff |
+			       (DYSCO_LEG_OFFSETS | DYSCO_LEG_SETTLING | DYSCO_LEG_FLOOR) << 8);
+	return run->base == 0 &&
+	       (decision == fast || (decision == (fast | fins) && (run->seen & DYSCO_SEEN_FINACK)));
+}
+
+/* data: the packet, from its IP header on. */
+DYSCO_INLINE void dysco_step_see_plain(struct dysco_leg_run *run, const uint8_t *data,
+				       uint32_t bytes, uint64_t now_ns)
+{
+	const uint8_t *tcp = data + DYSCO_IP4_BYTES;
+	uint32_t payload = (uint32_t)DYSCO_HOST16(dysco_load16(data + 2)) - DYSCO_IP4_BYTES -
+			   (uint32_t)(tcp[12] >> 4) * 4;
+	uint32_t seq = DYSCO_HOST32(dysco_load32(tcp + 4));
+	uint32_t ack = DYSCO_HOST32(dysco_load32(tcp + 8));
+	uint16_t window = DYSCO_HOST16(dysco_load16(tcp + 14));
+
+	run->packets++;
+	run->bytes += bytes;
+	run->last_ns = now_ns;
+	if (dysco_seq_after(seq + payload, run->seq_end)) {
+		run->seq_end = seq + payload;
+	} else if (payload == 0 && !(tcp[13] & DYSCO_TCP_PSH) &&
+		   dysco_seq_after(run->seq_end, seq)) {
+		return; /* dysco_step_is_probe() */
+	}
+	if (dysco_seq_after(ack, run->ack) || (ack == run->ack && window > run->window)) {
+		run->ack = ack;
+		run->window = window;
+	}
+}
+
 #define DYSCO_SYN_OPTIONS_MAX 40 /* bytes, RFC 9293 3.1 */
 
 /* One option of a SYN; n: its bytes, which are there. */

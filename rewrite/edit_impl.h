@@ -24,10 +24,23 @@ DYSCO_INLINE uint16_t dysco_csum_fold16(uint64_t sum)
 	return (uint16_t)((s & 0xffff) + (s >> 16));
 }
 
+/* Of two that are folded; as dysco_csum_fold16() of their sum. */
+DYSCO_INLINE uint16_t dysco_csum_add16(uint16_t a, uint16_t b)
+{
+	uint32_t s = (uint32_t)a + b;
+
+	return (uint16_t)(s + (s >> 16));
+}
+
 /* RFC 1624, equation 3: absorbs ~old + new into a finished checksum. */
 DYSCO_INLINE void dysco_csum_absorb(uint8_t *check, uint64_t diff)
 {
 	dysco_store16(check, (uint16_t)~dysco_csum_fold16((uint16_t)~dysco_load16(check) + diff));
+}
+
+DYSCO_INLINE void dysco_csum_absorb16(uint8_t *check, uint16_t diff)
+{
+	dysco_store16(check, (uint16_t)~dysco_csum_add16((uint16_t)~dysco_load16(check), diff));
 }
 
 /* Stores a word, returns ~old + new. */

@@ -51,10 +51,16 @@ DYSCO_INLINE enum dysco_parse dysco_packet_parse(struct dysco_packet *p, const u
 						 const uint8_t *end, uint32_t total_bytes);
 
 /*
- * The commonest packets by a shorter way: whole IPv4 packets without IP options
- * that carry a TCP segment with ACK, perhaps PSH, and no other flag. true: *p is
- * what dysco_packet_parse() would have made of it, with DYSCO_PARSE_TCP. false:
- * nothing is said, *p is not valid.
+ * Is it one of the commonest: a whole IPv4 packet without IP options that carries
+ * a TCP segment with ACK, perhaps PSH, and no other flag? Then its first 40 bytes
+ * lie before `end`; its TCP options need not.
+ */
+DYSCO_INLINE bool dysco_packet_is_plain(const uint8_t *data, const uint8_t *end,
+					uint32_t total_bytes);
+
+/*
+ * These by a shorter way. true: *p is what dysco_packet_parse() would have made
+ * of it, with DYSCO_PARSE_TCP. false: nothing is said, *p is not valid.
  */
 DYSCO_INLINE bool dysco_packet_plain(struct dysco_packet *p, const uint8_t *data,
 				     const uint8_t *end, uint32_t total_bytes);

@@ -321,21 +321,35 @@ DYSCO_INLINE enum dysco_parse dysco_packet_parse(struct dysco_packet *p, const u
 	return DYSCO_PARSE_OTHER;
 }
 
-DYSCO_INLINE bool dysco_packet_plain(struct dysco_packet *p, const uint8_t *data,
-				     const uint8_t *end, uint32_t total_bytes)
+DYSCO_INLINE bool dysco_packet_is_plain(const uint8_t *data, const uint8_t *end,
+					uint32_t total_bytes)
 {
 	const uint8_t *tcp = data + DYSCO_IP4_BYTES;
 	uint32_t bytes, header;
 
-	if (tcp + DYSCO_TCP_BYTES > end || data[0] != 0x45 || data[9] != DYSCO_PROTO_TCP ||
-	    (dysco_load16(data + 6) & DYSCO_BE16(0x3fff)) ||
+	if (tcp + DYSCO_TCP_BYTES > end || data[0] != 0x45 ||
+	    /* fragment, hop limit, protocol */
+	    (dysco_load32(data + 6) & DYSCO_BE32(0x3fff00ff)) != DYSCO_BE32(DYSCO_PROTO_TCP) ||
 	    (tcp[13] & 0x3f & ~DYSCO_TCP_PSH) != DYSCO_TCP_ACK) {
 		return false;
 	}
 	bytes = DYSCO_HOST16(dysco_load16(data + 2));
 	header = (uint32_t)(tcp[12] >> 4) * 4;
-	if (header < DYSCO_TCP_BYTES || tcp + header > end || DYSCO_IP4_BYTES + header > bytes ||
-	    bytes > total_bytes) {
+	return header >= DYSCO_TCP_BYTES && DYSCO_IP4_BYTES + header <= bytes &&
+	       bytes <= total_bytes;
+}
+
+DYSCO_INLINE bool dysco_packet_plain(struct dysco_packet *p, const uint8_t *data,
+				     const uint8_t *end, uint32_t total_bytes)
+{
+	const uint8_t *tcp = data + DYSCO_IP4_BYTES;
+	uint32_t header;
+
+	if (!dysco_packet_is_plain(data, end, total_bytes)) {
+		return false;
+	}
+	header = (uint32_t)(tcp[12] >> 4) * 4;
+	if (tcp + header > end) {
 		return false;
 	}
 	__builtin_memset(p, 0, sizeof(*p));
@@ -349,7 +363,7 @@ DYSCO_INLINE bool dysco_packet_plain(struct dysco_packet *p, const uint8_t *data
 	p->window = DYSCO_HOST16(dysco_load16(tcp + 14));
 	p->l4 = DYSCO_IP4_BYTES;
 	p->payload = (uint16_t)(DYSCO_IP4_BYTES + header);
-	p->payload_bytes = bytes - p->payload;
+	p->payload_bytes = DYSCO_HOST16(dysco_load16(data + 2)) - p->payload;
 	return true;
 }
 

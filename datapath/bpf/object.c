@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The compiled programs, carried inside the agent, and their loading: once an
- * attachment, with its constants in .rodata, so that the verifier cuts what
- * does not concern it.
+ * attachment, with its constants in the instructions and in .rodata, so that the
+ * verifier cuts what does not concern it.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "datapath/bpf/provider.h"
@@ -43,6 +44,44 @@ static bool is_host_program(const char *name)
 		}
 	}
 	return false;
+}
+
+/* A field of up to four bytes; `what` says which. */
+static uint32_t constant(const struct dysco_bpf_attachment *self, uint32_t what)
+{
+	const uint8_t *at = (const uint8_t *)self + ((what & ~DYSCO_BPF_CONSTANT_MASK) >> 4);
+	uint16_t of_two;
+	uint32_t of_four;
+
+	switch (what & 0xf) {
+	case 1:
+		return *at;
+	case 2:
+		memcpy(&of_two, at, sizeof(of_two));
+		return of_two;
+	default:
+		memcpy(&of_four, at, sizeof(of_four));
+		return of_four;
+	}
+}
+
+/*
+ * Numbers of `self` become operands of the instructions (SELF() in prog_maps.h).
+ * Done to the file's bytes, whose sections are aligned to instructions: libbpf
+ * hands out those of the programs, but not of the functions they call.
+ */
+static void set_numbers(uint8_t *file, size_t bytes, const struct dysco_bpf_attachment *self)
+{
+	struct bpf_insn insn;
+
+	for (size_t i = 0; i + sizeof(insn) <= bytes; i += sizeof(insn)) {
+		memcpy(&insn, file + i, sizeof(insn));
+		if (insn.code == (BPF_ALU64 | BPF_MOV | BPF_K) && insn.off == 0 &&
+		    ((uint32_t)insn.imm & DYSCO_BPF_CONSTANT_MASK) == DYSCO_BPF_CONSTANT_MAGIC) {
+			insn.imm = (int32_t)constant(self, (uint32_t)insn.imm);
+			memcpy(file + i, &insn, sizeof(insn));
+		}
+	}
 }
 
 static int set_constants(struct bpf_object *object, const struct dysco_bpf_attachment *self)
@@ -84,11 +123,19 @@ static int load(struct bpf_object **object, const struct dysco_bpf *bpf, const u
 		size_t bytes, const struct dysco_bpf_attachment *self, bool for_tap)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "dysco");
+	uint8_t *copy = malloc(bytes);
 	int error;
 
-	*object = bpf_object__open_mem(file, bytes, &opts);
-	if (!*object) {
-		return -errno;
+	if (!copy) {
+		return -ENOMEM;
+	}
+	memcpy(copy, file, bytes);
+	set_numbers(copy, bytes, self);
+	*object = bpf_object__open_mem(copy, bytes, &opts);
+	error = *object ? 0 : -errno;
+	free(copy); /* libbpf has its own */
+	if (error) {
+		return error;
 	}
 	error = prepare(*object, bpf, self, for_tap);
 	if (!error) {

@@ -14,8 +14,8 @@ enum hop_kind { HOP_STAY, HOP_MACS, HOP_NEIGHBOUR, HOP_REFUSED };
 
 static __always_inline void mirror(struct __sk_buff *skb)
 {
-	if (self.mirror_ifindex) {
-		bpf_clone_redirect(skb, self.mirror_ifindex, 0);
+	if (SELF(mirror_ifindex)) {
+		bpf_clone_redirect(skb, SELF(mirror_ifindex), 0);
 	}
 }
 
@@ -24,10 +24,10 @@ static __always_inline enum hop_kind hop_nic(const struct route *route)
 	if (route_refused(route)) {
 		return HOP_REFUSED;
 	}
-	if (route->ifindex != self.ifindex) {
+	if (route->ifindex != SELF(ifindex)) {
 		return HOP_NEIGHBOUR;
 	}
-	if (self.l2_bytes == 0) {
+	if (SELF(l2_bytes) == 0) {
 		return HOP_STAY;
 	}
 	return route->found == BPF_FIB_LKUP_RET_SUCCESS ? HOP_MACS : HOP_NEIGHBOUR;
@@ -39,7 +39,7 @@ static __always_inline enum hop_kind hop_port(struct route *route)
 	if (route->ifindex == 0) {
 		return HOP_STAY;
 	}
-	if (route->ifindex != self.bridge_ifindex) {
+	if (route->ifindex != SELF(bridge_ifindex)) {
 		for (int i = 0; i < 6; i++) {
 			route->dst_mac[i] = self.bridge_mac[i];
 		}
@@ -53,8 +53,8 @@ static __always_inline void hop_find(struct __sk_buff *skb, const struct dysco_t
 {
 	struct route route;
 
-	route_lookup(skb, to, self.tap_ifindex, &route);
-	hop->kind = self.mode == DYSCO_ATTACH_PORT ? hop_port(&route) : hop_nic(&route);
+	route_lookup(skb, to, SELF(tap_ifindex), &route);
+	hop->kind = SELF(mode) == DYSCO_ATTACH_PORT ? hop_port(&route) : hop_nic(&route);
 	hop->ifindex = route.ifindex;
 	__builtin_memcpy(hop->dst_mac, route.dst_mac, 6);
 	__builtin_memcpy(hop->src_mac, route.src_mac, 6);
@@ -85,7 +85,7 @@ static __always_inline struct dysco_bpf_hop *hop_of(struct __sk_buff *skb, struc
 		hop->window = window;
 	} else if (hop->kind == HOP_MACS &&
 		   hop->ifindex ==
-		       (self.mode == DYSCO_ATTACH_NIC ? self.ifindex : self.bridge_ifindex)) {
+		       (SELF(mode) == DYSCO_ATTACH_NIC ? SELF(ifindex) : SELF(bridge_ifindex))) {
 		hop->kind = HOP_NEIGHBOUR;
 	}
 	return hop;
@@ -96,14 +96,14 @@ static __always_inline struct dysco_bpf_hop *hop_of(struct __sk_buff *skb, struc
  * over the whole packet (CHECKSUM_COMPLETE) it counts on an IPv4 header whose
  * own checksum makes up for the addresses; IPv6 has none, so that is undone.
  */
-static __always_inline void fix_by_helper(struct __sk_buff *skb, const struct dysco_packet *p,
+static __always_inline void fix_by_helper(struct __sk_buff *skb, uint32_t l4, uint8_t version,
 					  struct dysco_csum_diff diff)
 {
-	uint32_t at = (uint32_t)self.l2_bytes + p->l4 + 16;
+	uint32_t at = (uint32_t)SELF(l2_bytes) + l4 + 16;
 
 	bpf_l4_csum_replace(skb, at, 0, diff.pseudo, BPF_F_PSEUDO_HDR);
 	bpf_l4_csum_replace(skb, at, 0, diff.plain, 0);
-	if (p->version == 6) {
+	if (version == 6) {
 		bpf_csum_update(skb, diff.pseudo);
 	}
 }
@@ -118,7 +118,7 @@ static __always_inline void rewrite(struct __sk_buff *skb, struct dysco_packet *
 
 	diff.plain = dysco_csum_fold32((uint64_t)diff.plain + numbers);
 	if (state == SUM_UNKNOWN || tcp + DYSCO_TCP_BYTES > packet_end(skb)) {
-		fix_by_helper(skb, p, diff);
+		fix_by_helper(skb, p->l4, p->version, diff);
 	} else if (state == SUM_FINISHED) {
 		dysco_csum_absorb(tcp + 16, (uint64_t)diff.pseudo + diff.plain);
 	} else {
@@ -134,10 +134,13 @@ static __always_inline bool rewrite_macs(struct __sk_buff *skb, const struct dys
 	if (eth + ETH_HLEN > packet_end(skb)) {
 		return false;
 	}
-	__builtin_memcpy(eth, hop->dst_mac, 6);
+	dysco_store32(eth, dysco_load32(hop->dst_mac));
 	/* A bridge learns from source addresses: the one of a host beyond a port stays. */
-	if (self.mode == DYSCO_ATTACH_NIC) {
-		__builtin_memcpy(eth + 6, hop->src_mac, 6);
+	if (SELF(mode) == DYSCO_ATTACH_NIC) {
+		dysco_store32(eth + 4, dysco_load32(hop->dst_mac + 4));
+		dysco_store32(eth + 8, dysco_load32(hop->dst_mac + 8));
+	} else {
+		dysco_store16(eth + 4, dysco_load16(hop->dst_mac + 4));
 	}
 	return true;
 }
@@ -148,9 +151,9 @@ static __always_inline bool rewrite_macs(struct __sk_buff *skb, const struct dys
  */
 static __always_inline int leave_by(struct __sk_buff *skb, uint32_t ifindex)
 {
-	if (self.mode == DYSCO_ATTACH_NIC && (ifindex == 0 || ifindex == self.ifindex)) {
-		set_tc_index(skb, DYSCO_BPF_HANDLED(self.id));
-		ifindex = self.ifindex;
+	if (SELF(mode) == DYSCO_ATTACH_NIC && (ifindex == 0 || ifindex == SELF(ifindex))) {
+		set_tc_index(skb, DYSCO_BPF_HANDLED(SELF(id)));
+		ifindex = SELF(ifindex);
 	}
 	return route_neighbour(ifindex);
 }
@@ -159,14 +162,14 @@ static __always_inline void see(struct __sk_buff *skb, const struct dysco_packet
 				struct dysco_leg *leg, enum dysco_direction direction,
 				uint64_t now_ns)
 {
-	dysco_step_see(leg, p, direction, skb->len - self.l2_bytes, now_ns);
+	dysco_step_see(leg, p, direction, skb->len - SELF(l2_bytes), now_ns);
 }
 
 /* Beyond a port without bridge the stack routes it: the link header is right as it is. */
 static __always_inline int fast_out(struct __sk_buff *skb, struct dysco_packet *p,
 				    struct dysco_leg *leg, uint32_t slot)
 {
-	bool routed = self.mode == DYSCO_ATTACH_PORT && self.bridge_ifindex == 0;
+	bool routed = SELF(mode) == DYSCO_ATTACH_PORT && SELF(bridge_ifindex) == 0;
 	uint64_t now_ns = bpf_ktime_get_coarse_ns();
 	struct dysco_bpf_hop *hop;
 	uint32_t numbers = 0;

@@ -24,13 +24,13 @@ static __always_inline bool handled(struct __sk_buff *skb, enum dysco_direction 
 {
 	uint32_t index = skb->tc_index;
 
-	if ((index & ~(DYSCO_BPF_ATTACHMENTS - 1)) != DYSCO_BPF_HANDLED(0)) {
+	if (LIKELY((index & ~(DYSCO_BPF_ATTACHMENTS - 1)) != DYSCO_BPF_HANDLED(0))) {
 		return false;
 	}
 	set_tc_index(skb, 0);
-	return index == DYSCO_BPF_HANDLED(self.id) ||
+	return index == DYSCO_BPF_HANDLED(SELF(id)) ||
 	       (index == DYSCO_BPF_HANDLED(0) && direction == DYSCO_OUT &&
-		self.mode == DYSCO_ATTACH_NIC);
+		SELF(mode) == DYSCO_ATTACH_NIC);
 }
 
 /*
@@ -45,8 +45,8 @@ static __always_inline void pull_headers(struct __sk_buff *skb, enum dysco_direc
 	if ((uint8_t *)(long)skb->data + bytes > packet_end(skb) &&
 	    bpf_skb_pull_data(skb, bytes) == 0) {
 		bpf_tail_call(skb, &after,
-			      direction == DYSCO_OUT ? DYSCO_BPF_AFTER_OUT(self.id)
-						     : DYSCO_BPF_AFTER_IN(self.id));
+			      direction == DYSCO_OUT ? DYSCO_BPF_AFTER_OUT(SELF(id))
+						     : DYSCO_BPF_AFTER_IN(SELF(id)));
 	}
 }
 
@@ -58,7 +58,7 @@ static __always_inline void pull_headers(struct __sk_buff *skb, enum dysco_direc
 __attribute__((noinline)) int parse(struct __sk_buff *skb, struct dysco_packet *p)
 {
 	return p ? (int)dysco_packet_parse(p, packet_data(skb), packet_end(skb),
-					   skb->len - self.l2_bytes)
+					   skb->len - SELF(l2_bytes))
 		 : DYSCO_PARSE_BAD;
 }
 
@@ -85,9 +85,9 @@ static __always_inline int classify(struct __sk_buff *skb, const struct dysco_pa
 	if (slot_of(&back, DYSCO_IN) != DYSCO_NO_SLOT) {
 		return drop(DYSCO_REASON_PORT_CONFLICT);
 	}
-	skb->cb[DYSCO_BPF_CB_HOST] = self.host;
-	skb->cb[DYSCO_BPF_CB_AFTER] = self.id;
-	skb->cb[DYSCO_BPF_CB_L2] = self.l2_bytes;
+	skb->cb[DYSCO_BPF_CB_HOST] = SELF(host);
+	skb->cb[DYSCO_BPF_CB_AFTER] = SELF(id);
+	skb->cb[DYSCO_BPF_CB_L2] = SELF(l2_bytes);
 	bpf_tail_call(skb, &classifier, 0);
 	return any_policy() ? drop(DYSCO_REASON_NO_AGENT) : TC_ACT_UNSPEC;
 }
@@ -98,7 +98,7 @@ static __always_inline int inspect(struct __sk_buff *skb, const struct dysco_pac
 	struct dysco_tuple back = dysco_tuple_reverse(&p->tuple);
 	dysco_be32 magic_be = 0;
 
-	bpf_skb_load_bytes(skb, (uint32_t)self.l2_bytes + p->payload, &magic_be, sizeof(magic_be));
+	bpf_skb_load_bytes(skb, (uint32_t)SELF(l2_bytes) + p->payload, &magic_be, sizeof(magic_be));
 	if (magic_be == DYSCO_BE32(DYSCO_MAGIC) ||
 	    has_option(skb, p->l4, p->payload, DYSCO_EXID_MARK) ||
 	    slot_of(&back, DYSCO_OUT) != DYSCO_NO_SLOT) {
@@ -130,7 +130,7 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 		if (p->flags & DYSCO_TCP_SYN) {
 			note_syn(skb, p, slot, direction);
 		}
-		flow_remember(p, direction, slot);
+		flow_remember(p, leg, direction, slot);
 		return direction == DYSCO_OUT ? fast_out(skb, p, leg, slot)
 					      : fast_in(skb, p, leg, slot);
 	case DYSCO_VERDICT_PUNT:
@@ -188,16 +188,14 @@ static __always_inline bool untag_priority(struct __sk_buff *skb)
 	return true;
 }
 
-static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_direction direction)
+/* Whatever is not for the short way, or failed to go it. */
+static __always_inline int long_way(struct __sk_buff *skb, enum dysco_direction direction)
 {
-	bool comes_in = direction == (self.mode == DYSCO_ATTACH_PORT ? DYSCO_OUT : DYSCO_IN);
-	struct dysco_packet p, plain; /* the second for itself: it lives in registers */
+	bool comes_in = direction == (SELF(mode) == DYSCO_ATTACH_PORT ? DYSCO_OUT : DYSCO_IN);
+	struct dysco_packet p;
 	uint8_t version;
-	int parsed;
+	int parsed = DYSCO_PARSE_TCP;
 
-	if (handled(skb, direction)) {
-		return TC_ACT_UNSPEC;
-	}
 	if (comes_in && untag_priority(skb) && untag_priority(skb) && untag_priority(skb)) {
 		return drop(DYSCO_REASON_BAD_PACKET);
 	}
@@ -207,14 +205,8 @@ static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_directi
 	if (version == 0 || skb->vlan_present) {
 		return TC_ACT_UNSPEC;
 	}
-	if (version == 4 && dysco_packet_plain(&plain, packet_data(skb), packet_end(skb),
-					       skb->len - self.l2_bytes)) {
-		if (__builtin_expect(quick(skb, &plain, direction), 1)) {
-			return TC_ACT_UNSPEC;
-		}
-		p = plain;
-		parsed = DYSCO_PARSE_TCP;
-	} else {
+	if (version == 6 || !dysco_packet_plain(&p, packet_data(skb), packet_end(skb),
+						skb->len - (uint32_t)SELF(l2_bytes))) {
 		parsed = parse(skb, &p);
 	}
 	switch (parsed) {
@@ -232,6 +224,18 @@ static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_directi
 		count(DYSCO_COUNTER_UNPARSED, 1);
 		return TC_ACT_UNSPEC;
 	}
+}
+
+static __always_inline int host_packet(struct __sk_buff *skb, enum dysco_direction direction)
+{
+	if (handled(skb, direction)) {
+		return TC_ACT_UNSPEC;
+	}
+	if (LIKELY(skb->protocol == DYSCO_BE16(ETH_P_IP) && !skb->vlan_present &&
+		   quick(skb, direction))) {
+		return TC_ACT_UNSPEC;
+	}
+	return long_way(skb, direction);
 }
 
 SEC("tc")

@@ -81,8 +81,19 @@ struct {
 	__type(value, uint32_t);
 } after SEC(".maps");
 
-/* Constants of this attachment's copy of the programs, set before they are loaded. */
+/*
+ * Constants of this attachment's copy of the programs, set before they are
+ * loaded. SELF(): numbers, which the loader puts into the instructions, since a
+ * load from `self` would wait for one more cache line.
+ */
 const volatile struct dysco_bpf_attachment self;
+
+#define SELF(field)                                                                                \
+	({                                                                                         \
+		uint64_t number;                                                                   \
+		__asm__("%0 = %1" : "=r"(number) : "i"(DYSCO_BPF_CONSTANT(field)));                \
+		number;                                                                            \
+	})
 
 /* What the checksum field of a packet holds. */
 enum sum_state {
@@ -138,7 +149,7 @@ static __always_inline uint32_t slot_of(const struct dysco_tuple *tuple,
 
 	__builtin_memset(&key, 0, sizeof(key));
 	key.tuple = *tuple;
-	key.host = self.host;
+	key.host = SELF(host);
 	key.direction = (uint8_t)direction;
 	slot = bpf_map_lookup_elem(&keys, &key);
 	return slot ? *slot : DYSCO_NO_SLOT;
@@ -158,7 +169,7 @@ static __always_inline void set_tc_index(struct __sk_buff *skb, uint32_t value)
 
 static __always_inline uint8_t *packet_data(const struct __sk_buff *skb)
 {
-	return (uint8_t *)(long)skb->data + self.l2_bytes;
+	return (uint8_t *)(long)skb->data + SELF(l2_bytes);
 }
 
 static __always_inline uint8_t *packet_end(const struct __sk_buff *skb)

@@ -27,7 +27,7 @@ static __always_inline uint32_t copy_options(struct __sk_buff *skb, uint32_t l4,
 
 	__builtin_memset(copy, 0, sizeof(*copy));
 	if (n > 0 && n <= DYSCO_SYN_OPTIONS_MAX &&
-	    bpf_skb_load_bytes(skb, (uint32_t)self.l2_bytes + l4 + DYSCO_TCP_BYTES, copy->b, n)) {
+	    bpf_skb_load_bytes(skb, (uint32_t)SELF(l2_bytes) + l4 + DYSCO_TCP_BYTES, copy->b, n)) {
 		return UINT32_MAX;
 	}
 	return n;

@@ -28,15 +28,15 @@ static __always_inline int punt(struct __sk_buff *skb, enum dysco_direction dire
 		return drop(DYSCO_REASON_SLOW_PATH);
 	}
 	header->magic_be = DYSCO_BE32(DYSCO_MAGIC);
-	header->attachment = self.id;
+	header->attachment = SELF(id);
 	header->direction = (uint8_t)direction;
 	header->kind = (uint8_t)kind;
-	header->l2_bytes = self.l2_bytes;
+	header->l2_bytes = SELF(l2_bytes);
 	__builtin_memset(header->zero, 0, sizeof(header->zero));
 	header->type_be = DYSCO_BE16(DYSCO_BPF_PUNT_TYPE);
 	header->zero2 = 0;
 	count(DYSCO_COUNTER_PUNTED, 1);
-	return (int)bpf_redirect(self.tap_ifindex, 0);
+	return (int)bpf_redirect(SELF(tap_ifindex), 0);
 }
 
 /* The injected packet's addresses and ports, as far as routing looks at them. */

@@ -13,7 +13,7 @@
 #include "datapath/reasons.h"
 
 /* Of everything pinned; part of every check before maps of an earlier agent are used. */
-#define DYSCO_BPF_LAYOUT      (DYSCO_LEG_LAYOUT * 1000 + DYSCO_ATTEMPT_LAYOUT * 100 + 3)
+#define DYSCO_BPF_LAYOUT      (DYSCO_LEG_LAYOUT * 1000 + DYSCO_ATTEMPT_LAYOUT * 100 + 4)
 
 #define DYSCO_BPF_GRACE_NS    1000000000ull /* heartbeats older than this: no agent */
 #define DYSCO_BPF_ATTACHMENTS 1024
@@ -59,6 +59,16 @@ struct dysco_bpf_attachment {
 	char netns[64];
 };
 
+/*
+ * In the compiled programs an instruction that loads this number into a register
+ * stands for one that loads the field of `self`: where it lies and its bytes.
+ */
+#define DYSCO_BPF_CONSTANT_MAGIC 0x5d5c0000u
+#define DYSCO_BPF_CONSTANT_MASK	 0xffff0000u
+#define DYSCO_BPF_CONSTANT(field)                                                                  \
+	(DYSCO_BPF_CONSTANT_MAGIC | offsetof(struct dysco_bpf_attachment, field) << 4 |            \
+	 sizeof(((struct dysco_bpf_attachment *)0)->field))
+
 /* The one entry of map `stats`, per CPU: as struct dysco_core_stats. */
 struct dysco_bpf_stats {
 	uint64_t drops[DYSCO_REASON_COUNT];
@@ -76,8 +86,9 @@ struct dysco_bpf_hop {
 	uint32_t ifindex;
 	uint8_t dst_mac[6], src_mac[6];
 	uint8_t kind;
-	uint8_t zero;
-	uint16_t tick; /* in either direction: kernel tick in which last_ns was read, low bits */
+	/* These two in either direction: */
+	uint8_t plain; /* all addresses are IPv4, and dysco_step_settled() held */
+	uint16_t tick; /* kernel tick in which last_ns was read, low bits */
 };
 _Static_assert(sizeof(struct dysco_bpf_hop) == sizeof(((struct dysco_leg_run *)0)->provider), "");
 _Static_assert(offsetof(struct dysco_leg_run, provider) % 4 == 0, "");

@@ -146,6 +146,59 @@ static void fast_in_translates(void **state)
 	fast_in(*state, ip6());
 }
 
+/* Four packets of an established session: the last of them by the short way, if no window of time
+ * ended. */
+static void go_short(struct kit *k, struct dysco_leg *leg, const char *program,
+		     const struct dysco_tuple *tuple)
+{
+	struct kit_frame f, original;
+
+	leg->role = DYSCO_ROLE_FIRST;
+	leg->run[DYSCO_OUT].seen = DYSCO_SEEN_SYN;
+	leg->run[DYSCO_IN].seen = DYSCO_SEEN_SYNACK;
+	for (int i = 0; i < 4; i++) {
+		send(k, program, tuple, DYSCO_TCP_ACK, &f, &original);
+	}
+}
+
+/*
+ * The short way needs no key, which is how it is told from the long one; the
+ * leg's decision holds there, too.
+ */
+static void short_way(struct kit *k, const char *program, enum dysco_direction direction)
+{
+	struct world w = ip4();
+	struct dysco_tuple arriving = dysco_tuple_reverse(&w.wire);
+	struct dysco_tuple delivered = dysco_tuple_reverse(&w.host);
+	struct dysco_tuple from = direction == DYSCO_OUT ? w.host : arriving;
+	struct dysco_leg_key key = {from, KIT_HOST, (uint8_t)direction, 0};
+	struct dysco_leg *leg = fresh_with_leg(k, DYSCO_MODE_FAST, &w);
+	struct kit_frame f, original;
+	bool taken = false;
+
+	for (int tries = 0; tries < 8 && !taken; tries++) {
+		go_short(k, leg, program, &from);
+		k->dp.table.ops->unbind(&k->dp.table, &key);
+		assert_int_equal(send(k, program, &from, DYSCO_TCP_ACK, &f, &original), KIT_UNSPEC);
+		taken = memcmp(f.b, original.b, original.bytes) != 0;
+		assert_int_equal(k->dp.table.ops->bind(&k->dp.table, &key, 3), 0);
+	}
+	assert_true(taken);
+	assert_carries(&f, direction == DYSCO_OUT ? &w.wire : &delivered);
+	leg->flags = DYSCO_LEG_SETTLING;
+	assert_int_equal(send(k, program, &from, DYSCO_TCP_ACK, &f, &original), TC_ACT_REDIRECT);
+	assert_punted(&f, &original, direction, DYSCO_BPF_PUNT_PACKET);
+	leg->flags = 0;
+	leg->mode = DYSCO_MODE_DEAD;
+	assert_int_equal(send(k, program, &from, DYSCO_TCP_ACK, &f, &original), TC_ACT_SHOT);
+}
+
+static void bulk_goes_the_short_way(void **state)
+{
+	short_way(*state, "host_out", DYSCO_OUT);
+	short_way(*state, "host_in", DYSCO_IN);
+}
+
 /* FIN both ways, each acknowledged: the record alone tells it. */
 static void record_tells_the_end(void **state)
 {
@@ -478,6 +531,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fast_out_translates),
 	    cmocka_unit_test(fast_in_translates),
+	    cmocka_unit_test(bulk_goes_the_short_way),
 	    cmocka_unit_test(record_tells_the_end),
 	    cmocka_unit_test(modes_are_obeyed),
 	    cmocka_unit_test(what_is_of_no_leg_passes),

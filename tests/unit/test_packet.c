@@ -45,6 +45,7 @@ static enum dysco_parse parse_exactly(struct dysco_packet *p, const uint8_t *dat
 	result = dysco_packet_parse(p, copy, copy + bytes, total);
 	/* Whatever the short way takes, the long way takes alike. */
 	if (dysco_packet_plain(&plain, copy, copy + bytes, total)) {
+		assert_true(dysco_packet_is_plain(copy, copy + bytes, total));
 		assert_int_equal(result, DYSCO_PARSE_TCP);
 		assert_same(&plain, p);
 	}

@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#include "rewrite/edit.h"
+#include "tests/unit/packets.h"
+
 static struct dysco_packet packet(uint32_t seq, uint32_t bytes, uint32_t ack, uint8_t flags)
 {
 	struct dysco_packet p = {
@@ -256,6 +259,75 @@ static void refusal_of_a_syn_goes_to_the_core(void **state)
 	assert_int_equal(dysco_step(&leg, &rst, DYSCO_IN, false, &reason), DYSCO_VERDICT_FAST);
 }
 
+/* The first 40 bytes of an IPv4 segment without options; numbers near those of the run. */
+static void plain_segment(struct random *r, const struct dysco_leg_run *run, uint8_t data[40],
+			  struct dysco_packet *p)
+{
+	uint16_t payload = random_below(r, 2) ? (uint16_t)random_below(r, 3000) : 0;
+	uint8_t flags = DYSCO_TCP_ACK | (random_below(r, 2) ? DYSCO_TCP_PSH : 0);
+
+	*p = packet(run->seq_end + (random_below(r, 3) ? random_below(r, 4000) - 2000 : 0), payload,
+		    run->ack + random_below(r, 3) - 1, flags);
+	p->window = (uint16_t)(run->window + random_below(r, 3) - 1);
+	memset(data, 0, 40);
+	data[0] = 0x45;
+	dysco_store16(data + 2, DYSCO_BE16(40 + payload));
+	data[9] = DYSCO_PROTO_TCP;
+	dysco_store32(data + 24, DYSCO_BE32(p->seq));
+	dysco_store32(data + 28, DYSCO_BE32(p->ack));
+	data[32] = 0x50;
+	data[33] = flags;
+	dysco_store16(data + 34, DYSCO_BE16(p->window));
+	assert_true(dysco_packet_is_plain(data, data + 40, 40u + payload));
+}
+
+static struct dysco_leg random_leg(struct random *r)
+{
+	struct dysco_leg leg;
+
+	random_fill(r, (uint8_t *)&leg, sizeof(leg));
+	leg.mode = (uint8_t)random_below(r, DYSCO_MODE_DEAD + 1);
+	leg.role = (uint8_t)random_below(r, DYSCO_ROLE_CONTROL + 1);
+	leg.flags &= random_below(r, 2)
+			 ? 0xff
+			 : (uint8_t) ~(DYSCO_LEG_OFFSETS | DYSCO_LEG_SETTLING | DYSCO_LEG_FLOOR);
+	leg.fins = (uint8_t)random_below(r, 2);
+	leg.run[DYSCO_OUT].base = (uint8_t)random_below(r, 3);
+	leg.run[DYSCO_IN].base = (uint8_t)random_below(r, 3);
+	return leg;
+}
+
+/* Where the short way is taken, the long way would have done the same. */
+static void plain_segments_go_either_way(void **state)
+{
+	struct random r = {7};
+	int taken = 0;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		enum dysco_direction direction = random_below(&r, 2) ? DYSCO_OUT : DYSCO_IN;
+		enum dysco_reason reason = DYSCO_REASON_NONE;
+		struct dysco_leg leg = random_leg(&r), other = leg;
+		struct dysco_packet p;
+		uint8_t data[40];
+
+		plain_segment(&r, &leg.run[direction], data, &p);
+		if (!dysco_step_settled(&leg, direction) ||
+		    !dysco_step_plain(&leg, &leg.run[direction])) {
+			continue;
+		}
+		assert_int_equal(dysco_step(&leg, &p, direction, false, &reason),
+				 DYSCO_VERDICT_FAST);
+		assert_int_equal(leg.flags & (DYSCO_LEG_OFFSETS | DYSCO_LEG_SETTLING), 0);
+		dysco_step_see(&leg, &p, direction, 40 + p.payload_bytes, 5);
+		dysco_step_see_plain(&other.run[direction], data, 40 + p.payload_bytes, 5);
+		assert_memory_equal(&leg, &other, sizeof(leg));
+		assert_true(dysco_step_settled(&leg, direction));
+		taken++;
+	}
+	assert_true(taken > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +342,7 @@ int main(void)
 	    cmocka_unit_test(a_hosts_window_replaces_that_of_a_new_paths_handshake),
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(refusal_of_a_syn_goes_to_the_core),
+	    cmocka_unit_test(plain_segments_go_either_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
