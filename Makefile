@@ -67,8 +67,11 @@ model:
 model-full:
 	model/run full
 
-install: build
-	meson install -C $(BUILD)
+# Only what is installed, in a folder of its own.
+install:
+	@test -f build-install/build.ninja || meson setup --prefix=$(PREFIX) -Dtests=false build-install
+	meson install -C build-install
+	@[ -n "$(DESTDIR)" ] || ldconfig
 
 clean:
-	rm -rf build build-check
+	rm -rf build build-check build-install
