@@ -418,18 +418,6 @@ static bool tagged_leg(const struct dysco_core *core, const struct dysco_work *w
 
 /* ---- events ---- */
 
-/* Out of a box whose chain was called back: of that chain, or not. */
-static void leave_withdrawn(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
-			    bool tagged)
-{
-	if (dysco_withdraw_owed(core, slot) || tagged) {
-		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
-		return;
-	}
-	dysco_leg_retire(core, w->now_ns, slot, w->out);
-	first_syn(core, w);
-}
-
 /* A SYN comes from a host or out of a box. */
 void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 {
@@ -445,10 +433,14 @@ void dysco_syn_departed(struct dysco_core *core, struct dysco_work *w)
 		slot = dysco_find(core, &w->p.tuple, w->in->host, DYSCO_OUT);
 	}
 	leg = dysco_leg_at(core, slot);
-	if (slot == DYSCO_NO_SLOT) {
+	if ((tagged && (leg->flags & DYSCO_LEG_WITHDRAWN)) ||
+	    (!tagged && dysco_withdraw_owed(core, w, slot))) {
+		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
+	} else if (slot == DYSCO_NO_SLOT) {
 		first_syn(core, w);
 	} else if (leg->flags & DYSCO_LEG_WITHDRAWN) {
-		leave_withdrawn(core, w, slot, tagged);
+		dysco_leg_retire(core, w->now_ns, slot, w->out); /* it owes nothing */
+		first_syn(core, w);
 	} else if (leg->role == DYSCO_ROLE_FIRST) {
 		first_syn_again(core, w, slot);
 	} else if (leg->role == DYSCO_ROLE_RIGHT && dysco_leg_state(leg) == DYSCO_STATE_PENDING) {

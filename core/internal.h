@@ -148,10 +148,10 @@ void dysco_withdraw_apart(struct dysco_core *core, uint64_t now_ns, uint32_t slo
 void dysco_withdraw_due(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 			struct dysco_actions *out);
 /*
- * A SYN comes out of a box on a leg whose chain was given up: is it one that the box got
- * by this chain? It got so many; further ones are another session's, or the living one's.
+ * A SYN comes OUT without a tag; slot: the leg on its five-tuple, or none. Is it one that a
+ * box got by a chain that was given up? It got so many; further ones are somebody else's.
  */
-bool dysco_withdraw_owed(struct dysco_core *core, uint32_t slot);
+bool dysco_withdraw_owed(struct dysco_core *core, const struct dysco_work *w, uint32_t slot);
 /* WITHDRAW came by a SYN; slot: the leg on its five-tuple. */
 void dysco_withdraw_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 

@@ -176,12 +176,39 @@ static void end_legs(struct dysco_core *core, struct dysco_work *w, uint32_t slo
 	dysco_event(w->out, DYSCO_EVENT_WITHDRAWN, slot, DYSCO_REASON_NONE);
 }
 
-bool dysco_withdraw_owed(struct dysco_core *core, uint32_t slot)
+/* Is one more of the SYNs that went into the box to come out? */
+static bool takes_one(struct dysco_core *core, uint32_t slot)
 {
 	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 	uint32_t left = dysco_leg_at(core, slot)->partner;
 
-	return left != DYSCO_NO_SLOT && cold->syn_count++ < dysco_cold_at(core, left)->syn_count;
+	if (left == DYSCO_NO_SLOT || cold->syn_count >= dysco_cold_at(core, left)->syn_count) {
+		return false;
+	}
+	cold->syn_count++;
+	return true;
+}
+
+/* By their numbers SYNs of several chains are told apart that had one five-tuple in turn. */
+static bool is_owed_by_number(struct dysco_core *core, const struct dysco_work *w)
+{
+	uint16_t host = w->in->host;
+	uint32_t slot = dysco_leg_by_session(core, host, &w->p.tuple, DYSCO_NO_SLOT);
+
+	for (; slot != DYSCO_NO_SLOT; slot = dysco_leg_by_session(core, host, &w->p.tuple, slot)) {
+		if ((dysco_leg_at(core, slot)->flags & DYSCO_LEG_WITHDRAWN) &&
+		    dysco_leg_at(core, slot)->role == DYSCO_ROLE_RIGHT &&
+		    dysco_cold_at(core, slot)->isn == w->p.seq && takes_one(core, slot)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool dysco_withdraw_owed(struct dysco_core *core, const struct dysco_work *w, uint32_t slot)
+{
+	return is_owed_by_number(core, w) ||
+	       ((dysco_leg_at(core, slot)->flags & DYSCO_LEG_WITHDRAWN) && takes_one(core, slot));
 }
 
 void dysco_withdraw_arrived(struct dysco_core *core, struct dysco_work *w, uint32_t slot)

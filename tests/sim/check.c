@@ -151,12 +151,7 @@ static void check_path(struct sim_world *w, uint8_t node, const struct sim_meta 
 	uint8_t side = meta->side, n = meta->n_visits;
 	uint8_t inwards[SIM_VISITS];
 
-	/* Of a five-tuple used again, a box may owe SYNs of two chains, and have lost their tags.
-	 */
-	if (flow->open && (n == 0 || (syn && w->features[SIM_HAS_REUSE]))) {
-		return;
-	}
-	if (n == 0 && !flow->chained) {
+	if (n == 0 && (flow->open || !flow->chained)) {
 		return;
 	}
 	if (n != flow->n_hops || !flow->chained) {

@@ -181,6 +181,27 @@ static void as_many_syns_as_the_box_got_are_kept(void **state)
 	rig_free(rig);
 }
 
+/* Of two chains that had the five-tuple in turn, while the second one waits for its box. */
+static void syns_of_two_chains_are_told_apart(void **state)
+{
+	struct rig *rig = open_rig();
+	struct rig_packet syn = rig_syn(40000, ISN), first = give_up(rig, &syn), anew, wire;
+
+	(void)state;
+	assert_true(rig_in(rig, BOX, &first).bytes > 0);
+	wire = after(rig, CLIENT, 1);
+	assert_int_equal(rig_in(rig, BOX, &wire).bytes, 0);
+	anew = rig_syn(40000, 99);
+	wire = rig_out(rig, CLIENT, &anew);
+	assert_true(rig_in(rig, BOX, &wire).bytes > 0);
+	assert_int_equal(rig_out(rig, BOX, &syn).bytes, 0);
+	assert_int_equal(rig_drops(rig, BOX, DYSCO_REASON_LATE), 1);
+	wire = rig_out(rig, BOX, &anew);
+	assert_int_equal(type_of(&wire), DYSCO_MSG_SYN);
+	assert_int_equal(wire.p.seq, 99);
+	rig_free(rig);
+}
+
 static void withdraw_may_overtake_its_syn(void **state)
 {
 	struct rig *rig = open_rig();
@@ -351,6 +372,7 @@ int main(void)
 	    TEST(a_host_that_tries_anew_calls_the_old_chain_back),
 	    TEST(the_box_keeps_what_comes_out_late),
 	    TEST(as_many_syns_as_the_box_got_are_kept),
+	    TEST(syns_of_two_chains_are_told_apart),
 	    TEST(withdraw_may_overtake_its_syn),
 	    TEST(the_server_is_given_back_to_the_living_session),
 	    TEST(the_five_tuple_may_be_used_again),
