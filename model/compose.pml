@@ -45,6 +45,15 @@
 #define DM 2
 #define D2 12
 
+/* Steps in words, for who draws a trail or takes it on the core (tests/explore/trail). */
+#ifdef TRAIL
+#define SAY1(text, x)		 printf(text, x);
+#define SAY4(text, x, y, z, u) printf(text, x, y, z, u);
+#else
+#define SAY1(text, x)
+#define SAY4(text, x, y, z, u)
+#endif
+
 #define MOD(x)	    ((x) & 15)
 #define AFTER(a, b) ((((a) - (b) - 1) & 15) < 7)
 #define MAX(a, b)   (AFTER(a, b) -> (a) : (b))
@@ -202,6 +211,7 @@ inline arrive(i)
 	k = ((net[i] - 256) / 128) % 4;
 	n = ((net[i] - 256) / 8) % 16;
 	place = (net[i] - 256) % 8;
+	SAY4("@arrive %d %d %d %d\n", (path == 4 -> 5 : path), k, place, 1 - k)
 	if
 	:: k == 0 && path == 0 && rm[0] != DONE -> n = MOD(n + D1); take(i); m_onward()
 	:: k == 0 && path == 1 && rm[0] >= TWO -> n = MOD(n + IN(0)); take(i); m_onward()
@@ -291,8 +301,8 @@ inline b_acks()
 proctype a()
 {
 end:	do
-	:: d_step { ROOM && nxt < U -> place = nxt; nxt++; a_sends() }
-	:: d_step { ROOM && RTO && una < nxt -> place = una; a_sends() }
+	:: d_step { ROOM && nxt < U -> SAY1("@new %d\n", 0) place = nxt; nxt++; a_sends() }
+	:: d_step { ROOM && RTO && una < nxt -> SAY1("@again %d\n", 0) place = una; a_sends() }
 	od
 }
 
@@ -303,11 +313,12 @@ end:	do
 	od
 }
 
+#define GONE(i) SAY4("@lose %d %d %d %d\n", ((net[i] - 256) / 512 == 4 -> 5 : (net[i] - 256) / 512), ((net[i] - 256) / 128) % 4, (net[i] - 256) % 8, 1 - ((net[i] - 256) / 128) % 4)
 #define SLOT(i)                                                                   \
 	:: d_step { net[i] != 0 -> arrive(i) }                                        \
-	:: d_step { net[i] != 0 && losses < LOSS -> losses++; take(i) }               \
+	:: d_step { net[i] != 0 && losses < LOSS -> losses++; GONE(i) take(i) }               \
 	:: d_step { net[i] != 0 && ROOM_3 && dups < DUP ->                            \
-		    dups++; t2 = net[i]; arrive(i); put(t2) }
+		    dups++; SAY1("@copy %d\n", 0) t2 = net[i]; arrive(i); put(t2) }
 
 proctype network()
 {
@@ -340,14 +351,14 @@ end:	do
 #endif
 
 #define ATTEMPT(i, go, number, o)                                                 \
-	:: d_step { lm[i] == ONE && go -> lm[i] = CUTTING; c[i] = number; acked[i] = MIN(acked[i], c[i]) } \
+	:: d_step { lm[i] == ONE && go -> SAY1("@left_cuts %d\n", i) lm[i] = CUTTING; c[i] = number; acked[i] = MIN(acked[i], c[i]) } \
 	:: d_step { lm[i] >= CUTTING && rm[i] == ONE ->                               \
-		    rm[i] = TWO; p[i] = PEER_CUT(i, o); told[i] = MIN(passed[i], p[i]) }  \
-	:: d_step { lm[i] == CUTTING && rm[i] >= TWO -> lm[i] = TWO }                 \
+		    SAY1("@right_cuts %d\n", i) rm[i] = TWO; p[i] = PEER_CUT(i, o); told[i] = MIN(passed[i], p[i]) }  \
+	:: d_step { lm[i] == CUTTING && rm[i] >= TWO -> SAY1("@left_two %d\n", i) lm[i] = TWO }                 \
 	:: d_step { lm[i] == TWO && !lsaid[i] && !AFTER(c[i], acked[i]) -> lsaid[i] = 1 } \
 	:: d_step { rm[i] == TWO && !rsaid[i] && !AFTER(p[i], passed[i]) -> rsaid[i] = 1 } \
-	:: d_step { lm[i] == TWO && lsaid[i] && rsaid[i] -> lm[i] = DONE }            \
-	:: d_step { rm[i] == TWO && lsaid[i] && rsaid[i] -> rm[i] = DONE; told[i] = 0 }
+	:: d_step { lm[i] == TWO && lsaid[i] && rsaid[i] -> SAY1("@left_done %d\n", i) lm[i] = DONE }            \
+	:: d_step { rm[i] == TWO && lsaid[i] && rsaid[i] -> SAY1("@right_done %d\n", i) rm[i] = DONE; told[i] = 0 }
 
 proctype attempts()
 {
@@ -361,6 +372,7 @@ end:	do
 #ifndef WITHOUT_2
 	ATTEMPT(2, locked, MOD(AT_A + nxt), offset)
 	:: d_step { !locked && LOCKABLE ->
+		SAY1("@lock %d\n", 2)
 		locked = 1;
 		offset = MOD(ADDS_OUT(0, D1) + ADDS_IN(0) + DM + ADDS_OUT(1, D2) + ADDS_IN(1)) }
 #endif

@@ -63,6 +63,15 @@
 #define D0 5 /* what the old path adds rightward, leftward */
 #define D1 11
 
+/* Steps in words, for who draws a trail or takes it on the core (tests/explore/trail). */
+#ifdef TRAIL
+#define SAY1(text, x)		 printf(text, x);
+#define SAY4(text, x, y, z, u) printf(text, x, y, z, u);
+#else
+#define SAY1(text, x)
+#define SAY4(text, x, y, z, u)
+#endif
+
 #define MOD(x)	    ((x) & 15)
 #define AFTER(a, b) ((((a) - (b) - 1) & 15) < 7)
 #define MAX(a, b)   (AFTER(a, b) -> (a) : (b))
@@ -400,6 +409,13 @@ inline arrive(i)
 	bytes = (net[i] >> 4) & 3;
 	fin = (net[i] >> 3) & 1;
 	first = (net[i] >> 1) & 3;
+#ifdef TRAIL
+	if
+	:: keep -> SAY4("@double %d %d %d %d\n", path, from, first, SPAN)
+	:: lost -> SAY4("@inside %d %d %d %d\n", path, from, first, SPAN)
+	:: else -> SAY4("@arrive %d %d %d %d\n", path, from, first, SPAN)
+	fi;
+#endif
 	if
 	:: !keep -> take(i)
 	:: else
@@ -458,26 +474,29 @@ end:	do
 		if
 		/* a new byte, or the FIN */
 		:: ROOM && nxt[e] < TOTAL(e) && nxt[e] < may[e] ->
+			SAY1("@new %d\n", e)
 			q = NUM(e, nxt[e]);
 			bytes = nxt[e] < UNITS(e);
 			fin = 1 - bytes;
 			nxt[e]++
 		/* again: the first that is not acknowledged, or all of them in one */
 		:: ROOM && RTO(e) && una[e] < nxt[e] ->
+			SAY1("@again %d\n", e)
 			AGAIN(e);
 			q = NUM(e, una[e]);
 			bytes = una[e] < UNITS(e);
 			fin = 1 - bytes
 		:: ROOM && RTO(e) && una[e] + 1 < nxt[e] ->
+			SAY1("@again %d\n", e)
 			AGAIN(e);
 			q = NUM(e, una[e]);
 			fin = nxt[e] > UNITS(e);
 			bytes = nxt[e] - una[e] - fin
 		:: ROOM && owe[e] -> q = NUM(e, nxt[e])
 		/* zero-window probe, keepalive */
-		:: ROOM && RTO(e) && BLOCKED(e) -> AGAIN(e); q = NUM(e, una[e] - 1)
+		:: ROOM && RTO(e) && BLOCKED(e) -> SAY1("@probe %d\n", e) AGAIN(e); q = NUM(e, una[e] - 1)
 #ifdef KEEPALIVE
-		:: ROOM && RTO(e) && una[e] == nxt[e] -> AGAIN(e); q = NUM(e, una[e] - 1)
+		:: ROOM && RTO(e) && una[e] == nxt[e] -> SAY1("@keepalive %d\n", e) AGAIN(e); q = NUM(e, una[e] - 1)
 #endif
 		fi;
 		d_step { send(e) }
@@ -492,6 +511,7 @@ end:	do
 		:: shown[e] == GOT(e) -> owe[e] = 1                                   \
 		:: else                                                               \
 		fi;                                                                   \
+		SAY1("@read %d\n", e)                                                      \
 		rd[e]++ }
 
 proctype applications()
@@ -526,6 +546,7 @@ end:	do
 		window[0] = (WINDOW_OF(1) > window[0] -> WINDOW_OF(1) : window[0]);
 		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]) }
 	:: d_step { mode[0] == ONE && BOX_KNOWS(0) ->
+		SAY1("@left_cuts %d\n", 0)
 		mode[0] = CUTTING;
 		cut[0] = NUM(0, nxt[0]);
 #ifndef WINDOW_UNSEEN
@@ -541,6 +562,7 @@ end:	do
 	/* CUT; of the new path's window nothing is told by it */
 	:: d_step { mode[0] >= CUTTING && mode[1] == ONE ->
 		assert(BOX_KNOWS(1));
+		SAY1("@right_cuts %d\n", 0)
 		mode[1] = TWO;
 		cut[1] = NUM(1, nxt[1]);
 		peer[1] = MOD(cut[0] + D0);
@@ -550,6 +572,7 @@ end:	do
 		window[0] = 0;
 		window[1] = 0 }
 	:: d_step { mode[0] == CUTTING && mode[1] >= TWO ->
+		SAY1("@left_two %d\n", 0)
 		mode[0] = TWO;
 		peer[0] = MOD(cut[1] + D1);
 		told[2] = peer[0];
@@ -557,17 +580,18 @@ end:	do
 	/* DONE, and the other's */
 	:: d_step { mode[0] == TWO && !said[0] && ALL_SENT(0) && ALL_TAKEN(0) -> said[0] = 1 }
 	:: d_step { mode[1] == TWO && !said[1] && ALL_SENT(1) && ALL_TAKEN(1) -> said[1] = 1 }
-	:: d_step { mode[0] == TWO && BOTH_DONE(0) -> mode[0] = DONE;
+	:: d_step { mode[0] == TWO && BOTH_DONE(0) -> SAY1("@left_done %d\n", 0) mode[0] = DONE;
 		told[0] = 0; told[2] = 0; owes_old[0] = 0; edge_new[0] = 0 }
-	:: d_step { mode[1] == TWO && BOTH_DONE(1) -> mode[1] = DONE;
+	:: d_step { mode[1] == TWO && BOTH_DONE(1) -> SAY1("@right_done %d\n", 0) mode[1] = DONE;
 		told[1] = 0; told[3] = 0; owes_old[1] = 0; edge_new[1] = 0 }
 	od
 }
 
 /* ---- network ---- */
+#define GONE(i) SAY4("@lose %d %d %d %d\n", (net[i] >> 19) & 1, (net[i] >> 18) & 1, (net[i] >> 1) & 3, ((net[i] >> 4) & 3) + ((net[i] >> 3) & 1))
 #define SLOT(i)                                                                   \
 	:: d_step { net[i] != 0 -> arrive(i) }                                        \
-	:: d_step { net[i] != 0 && losses < LOSS -> losses++; take(i) }               \
+	:: d_step { net[i] != 0 && losses < LOSS -> losses++; GONE(i) take(i) }               \
 	:: d_step { net[i] != 0 && dups < DUP -> dups++; keep = 1; arrive(i) }        \
 	:: d_step { net[i] != 0 && hlosses < HLOSS -> hlosses++; lost = 1; arrive(i) }
 

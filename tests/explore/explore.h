@@ -388,6 +388,11 @@ const struct xp_config *xp_trace_read(struct xp_trace *t, const char *path); /* 
 void xp_replay(struct xp *x, const struct xp_trace *t);
 void xp_shrink(struct xp *x, struct xp_trace *t);
 
+/* ---- follow.c ---- */
+const struct xp_config *xp_follow_config(const char *path); /* NULL: no trail */
+/* How many of the trail's steps the core took; false or x->failed: no good end. */
+bool xp_follow(struct xp *x, const char *path, uint32_t *taken, uint32_t *steps);
+
 /* ---- search.c ---- */
 struct xp_result {
 	uint64_t states, transitions, ends, completions, walks, core_calls, components;

@@ -26,7 +26,7 @@ struct run {
 	int parallel, total; /* total < 0: the configuration's own */
 	struct xp_limits limits;
 	const char *save; /* folder for traces of failures */
-	bool list, replay, talk;
+	bool list, replay, follow, talk;
 };
 
 /* What `make explore` takes, and `make explore-full`; for each configuration. */
@@ -38,7 +38,7 @@ static void usage(void)
 	puts("explore [--list] [--short | --full] [--states N] [--seconds S] [--memory MB] "
 	     "[--total N] [--sample N] [--walks N]\n"
 	     "        [--jobs N] [--save DIR] [CONFIGURATION...]\n"
-	     "explore --replay [--talk] FILE...");
+	     "explore --replay | --follow [--talk] FILE...");
 }
 
 /* ---- one configuration ---- */
@@ -201,12 +201,34 @@ static bool replay(const char *path, bool talk)
 	return good;
 }
 
-static int replay_all(char **paths, bool talk)
+/* A trail of a model (follow.c). */
+static bool follow(const char *path, bool talk)
+{
+	const struct xp_config *config = xp_follow_config(path);
+	struct xp *x = calloc(1, sizeof(*x));
+	uint32_t taken, steps;
+	bool good;
+
+	if (!config || !x || !xp_open(x, config)) {
+		printf("%s: no trail\n", path);
+		free(x);
+		return false;
+	}
+	x->talk = talk;
+	good = xp_follow(x, path, &taken, &steps) && !x->failed;
+	printf("%s: %u of %u steps, %s\n", path, taken, steps,
+	       x->failed ? x->failure : "no violation");
+	xp_close(x);
+	free(x);
+	return good;
+}
+
+static int replay_all(char **paths, bool talk, bool trails)
 {
 	int passed = 0, failed = 0;
 
 	for (; *paths; paths++) {
-		if (replay(*paths, talk)) {
+		if (trails ? follow(*paths, talk) : replay(*paths, talk)) {
 			passed++;
 		} else {
 			failed++;
@@ -244,6 +266,7 @@ enum {
 	OPT_JOBS,
 	OPT_SAVE,
 	OPT_REPLAY,
+	OPT_FOLLOW,
 	OPT_TALK,
 	OPT_SHORT,
 	OPT_FULL
@@ -264,6 +287,7 @@ int main(int argc, char **argv)
 	    {"jobs", required_argument, NULL, OPT_JOBS},
 	    {"save", required_argument, NULL, OPT_SAVE},
 	    {"replay", no_argument, NULL, OPT_REPLAY},
+	    {"follow", no_argument, NULL, OPT_FOLLOW},
 	    {"talk", no_argument, NULL, OPT_TALK},
 	    {0},
 	};
@@ -305,6 +329,9 @@ int main(int argc, char **argv)
 		case OPT_SAVE:
 			run.save = optarg;
 			break;
+		case OPT_FOLLOW:
+			run.follow = true;
+			break;
 		case OPT_REPLAY:
 			run.replay = true;
 			break;
@@ -316,8 +343,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (run.replay) {
-		return replay_all(argv + optind, run.talk);
+	if (run.replay || run.follow) {
+		return replay_all(argv + optind, run.talk, run.follow);
 	}
 	run.jobs = mmap(NULL, xp_n_configs * sizeof(*run.jobs), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
