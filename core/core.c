@@ -296,20 +296,6 @@ static void punted_leg(struct dysco_core *core, struct dysco_work *w, uint32_t s
 	}
 }
 
-/*
- * A SYN-ACK on a leg that was changed: a late one of the new path's handshake, or the peer's
- * own, sent again, since the last ACK of the session's handshake was lost behind the right
- * anchor. The host must not see the first, and whoever sends the second waits for an ACK.
- */
-static void handshake_is_over(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
-{
-	const struct dysco_leg_run *sent = &dysco_leg_at(core, slot)->run[DYSCO_OUT];
-
-	dysco_drop(core, w, slot, DYSCO_REASON_LATE);
-	dysco_emit_segment(core, w->out, DYSCO_ACT_SEND, slot, DYSCO_TCP_ACK, sent->seq_end,
-			   sent->ack, 0, NULL, 0);
-}
-
 /* A packet that is no SYN: the datapath asked because of the leg's mode, or before it changed. */
 static void other_arrived(struct dysco_core *core, struct dysco_work *w)
 {
@@ -340,7 +326,7 @@ static void other_arrived(struct dysco_core *core, struct dysco_work *w)
 		} else if (direction == DYSCO_OUT) {
 			dysco_syn_superseded(core, w, slot);
 		} else if (w->p.flags & DYSCO_TCP_SYN) {
-			handshake_is_over(core, w, slot);
+			dysco_handshake_is_over(core, w, slot);
 		} else {
 			dysco_syn_refused(core, w, slot);
 		}

@@ -220,6 +220,10 @@ uint8_t dysco_shift_of(const struct dysco_leg *leg, enum dysco_direction directi
 uint32_t dysco_window_of(const struct dysco_leg *leg, enum dysco_direction direction);
 void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 
+/* ---- newpath.c ---- */
+/* A SYN-ACK has come to a leg that was changed. */
+void dysco_handshake_is_over(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
+
 /* ---- replay.c ---- */
 enum dysco_reason dysco_replay_check(struct dysco_core *core, uint64_t sender, uint64_t counter);
 

@@ -98,6 +98,28 @@ static void emit(struct dysco_core *core, struct dysco_actions *out, uint32_t in
 	dysco_emit_tcp(core, out, a->new_slot, flags, seq, ack, rest, n, n + bytes);
 }
 
+/*
+ * A late one of the new path's handshake, or the peer's own, sent again, since the last ACK of
+ * the session's handshake was lost behind the right anchor. The host must not see the first,
+ * and whoever sends the second waits for an ACK.
+ */
+void dysco_handshake_is_over(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	const struct dysco_leg_run *sent = &leg->run[DYSCO_OUT];
+	const uint8_t *data = w->in->data;
+	uint8_t rest[16];
+	size_t n = 0;
+
+	if (dysco_leg_has_timestamps(leg)) {
+		n = put_timestamp(rest, leg->ts_first + leg->offsets.ts_out,
+				  dysco_packet_tsval(&w->p, data, data + w->in->bytes));
+	}
+	dysco_drop(core, w, slot, DYSCO_REASON_LATE);
+	dysco_emit_tcp(core, w->out, slot, DYSCO_TCP_ACK, sent->seq_end + leg->offsets.seq_out,
+		       sent->ack - leg->offsets.seq_in, rest, n, n);
+}
+
 void dysco_new_path_syn(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
