@@ -63,8 +63,12 @@ inline inner_step()
 	:: what == 16 && ls[who] == L_CUTTING ->
 		ls[who] = L_UNCUTTING;
 		M(at, who) = CANCEL
-	:: what == 16 && (ls[who] == L_CANCELLING || ls[who] == L_RELEASING) ->
+	:: what == 16 && ls[who] == L_CANCELLING ->
 		ls[who] = L_ENDED;
+		forget(at, who)
+	:: what == 16 && ls[who] == L_RELEASING ->
+		ls[who] = L_ENDED;
+		M(at, who) = RELEASE; /* the last ones; no run brings them to a host between */
 		forget(at, who)
 	:: what == 17 /* lease */ -> assert(owner[at] == who + 1); lapse(at)
 	:: what == 18 /* kept_lease */ -> assert(kept[at] == who + 1); lapse_kept(at)
