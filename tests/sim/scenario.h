@@ -64,4 +64,10 @@ void sim_lay_out(struct sim_world *w, const struct sim_plan *plan);
 /* Tables, configurations, and the start of all agents. */
 void sim_lay_out_agents(struct sim_world *w, const struct sim_plan *plan);
 
+/* ---- scenario.c ---- */
+void sim_scenario(struct sim_world *w);
+
+/* ---- trigger.c ---- */
+void sim_triggers_draw(struct sim_world *w);
+
 #endif

@@ -3,6 +3,7 @@
  * Boxes that ask their left neighbour for another chain, their own removal for one
  * (docs/protocol.md 12.11), and what they are told of it.
  */
+#include "tests/sim/scenario.h"
 #include "tests/sim/wish.h"
 
 #include <string.h>

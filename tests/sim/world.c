@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Time, chance and the life of one run of the simulator: see world.h. */
-#include "tests/sim/world.h"
+#include "tests/sim/scenario.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -591,15 +591,9 @@ void sim_check_flows(struct sim_world *w);
 void sim_check_leaks(struct sim_world *w);
 void sim_check_core(struct sim_world *w, uint8_t agent);
 
-/* ---- scenario.c ---- */
-void sim_scenario(struct sim_world *w);
-
 /* ---- enemy.c ---- */
 void sim_enemy_sniff(struct sim_world *w, const struct sim_packet *packet);
 void sim_enemy_draw(struct sim_world *w);
 void sim_enemy_act(struct sim_world *w);
-
-/* ---- trigger.c ---- */
-void sim_triggers_draw(struct sim_world *w);
 
 #endif
