@@ -118,6 +118,23 @@ static void two_paths_of_nobody_expire(void **state)
 	rig_free(w->rig);
 }
 
+/* Whose numbers would be asked for when they are about to be others? */
+static void two_paths_are_not_locked(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_DONE;
+	reconfigure_at(w, BOX, DYSCO_KIND_ORDINARY, path_of(EXTRA, SERVER));
+	assert_int_equal(attempts_at(w, BOX), 1);
+	assert_int_equal(w->failed, 0);
+	reconfigure(w, path_of(SERVER, -1));
+	assert_int_equal(w->failed, 1);
+	assert_int_equal(w->reason, DYSCO_NACK_BUSY);
+	assert_int_equal(attempts_at(w, CLIENT), 0);
+	rig_free(w->rig);
+}
+
 /* The client begins anew on the same ports while the box is an anchor in two paths. */
 static void a_syn_does_not_open_an_anchor_again(void **state)
 {
@@ -412,6 +429,7 @@ int main(void)
 	    cmocka_unit_test(a_box_hears_that_nobody_waits),
 	    cmocka_unit_test(two_paths_of_nobody_expire),
 	    cmocka_unit_test(who_leaves_ends_its_attempt),
+	    cmocka_unit_test(two_paths_are_not_locked),
 	    cmocka_unit_test(a_syn_does_not_open_an_anchor_again),
 	    cmocka_unit_test(a_box_asks_to_be_left_out),
 	    cmocka_unit_test(an_agent_need_not_obey_boxes),
