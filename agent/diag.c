@@ -13,18 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "agent/netns.h"
 
-#define MESSAGES_MAX 65536 /* of one dump: a bound for the loop, above any real answer */
-
-int dysco_diag_open(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
-
-	return fd < 0 ? -errno : fd;
-}
+#define MESSAGES_MAX	  65536 /* of one dump: a bound for the loop, above any real answer */
 
 #define STATE_ESTABLISHED 1 /* tcp_states.h of the kernel */
 #define STATE_LISTEN	  10

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -63,6 +64,27 @@ static int inside(const char *name, int (*run)(void *context), void *context)
 	return result;
 }
 
+/*
+ * Others than the kernel may send to such a socket, too: whoever has CAP_NET_ADMIN in the
+ * namespace, as root of a container. A connected one takes nothing from them.
+ */
+static int open_netlink(int protocol)
+{
+	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	int error;
+
+	if (fd < 0) {
+		return -errno;
+	}
+	if (connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) != 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
 static int open_sockets(void *context)
 {
 	struct dysco_netns *netns = context;
@@ -71,8 +93,8 @@ static int open_sockets(void *context)
 	if (netns->ioctl_fd < 0) {
 		return -errno;
 	}
-	netns->track_fd = dysco_track_open();
-	netns->diag_fd = dysco_diag_open();
+	netns->track_fd = open_netlink(NETLINK_NETFILTER);
+	netns->diag_fd = open_netlink(NETLINK_SOCK_DIAG);
 	return netns->diag_fd < 0 ? netns->diag_fd : 0;
 }
 

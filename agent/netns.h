@@ -38,13 +38,11 @@ void dysco_machine_note_reserved(struct dysco_machine *machine, const char *netn
 				 const char *ports);
 
 /* ---- diag.c ---- */
-int dysco_diag_open(void);
 int dysco_diag_ports(int fd, uint16_t first, struct dysco_port_bitmap *held);
 int dysco_diag_connections(int fd, dysco_connection_fn *take, void *to);
 int dysco_diag_socket(int fd, const struct dysco_tuple *tuple, struct dysco_socket *socket);
 
 /* ---- track.c ---- */
-int dysco_track_open(void);
 int dysco_track_connections(int fd, dysco_connection_fn *take, void *to);
 
 #endif

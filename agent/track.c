@@ -13,18 +13,10 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "agent/netns.h"
 
 #define MESSAGES_MAX 65536 /* of one dump: a bound for the loop, above any real answer */
-
-int dysco_track_open(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
-
-	return fd < 0 ? -errno : fd;
-}
 
 /* ---- attributes ---- */
 

@@ -6,6 +6,7 @@ sends. Where a build with sanitizers is there, its agent is the one that runs.
 """
 import os
 import random
+import socket
 import struct
 
 import packets
@@ -258,6 +259,19 @@ class Hostile(OnStar):
         peers.eventually(lambda: self.total() == before + len(payloads), lambda: str(self.lab.drops("fw1")))
         pair.ping()
         pair.close()
+
+    def test_netlink_from_others(self):
+        """Who has CAP_NET_ADMIN in a namespace may be root of a container: the agent hears the kernel only."""
+        with peers.inside(self.lab.netns("fw1")):
+            with open("/proc/thread-self/net/netlink", encoding="ascii") as table:
+                rows = [line.split() for line in table][1:]
+            for protocol in (12, 4):
+                ports = [int(row[2]) for row in rows if int(row[1]) == protocol and row[2] != "0"]
+                self.assertTrue(ports, rows)
+                with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as other:
+                    for port in ports:
+                        with self.assertRaises(ConnectionRefusedError):
+                            other.sendto(struct.pack("=IHHIIB", 17, 20, 0, 0, 0, 0), (port, 0))
 
     def test_flood(self):
         """SYNs of more sessions than there are legs: the table is full, says so, and empties again."""
