@@ -29,7 +29,7 @@ static const struct xp_step *step_of(const struct follow *f, uint8_t i)
 /* An attempt is the latest of its left anchor that was asked for. */
 static bool is_of(const struct follow *f, uint8_t i)
 {
-	for (uint8_t later = (uint8_t)(i + 1); later < ATTEMPTS; later++) {
+	for (uint8_t later = (uint8_t)(i + 1); later < (uint8_t)ATTEMPTS; later++) {
 		if (((f->x->w.scripted >> later) & 1) &&
 		    step_of(f, later)->host == step_of(f, i)->host) {
 			return false;
@@ -104,7 +104,7 @@ static bool see(const struct follow *f, uint8_t at, struct seen *seen)
 	seen->ours = (seen->s.flags & SIM_SYN) ||
 		     dysco_message_is_ours(seen->s.payload, seen->s.payload_bytes);
 	back = dysco_tuple_reverse(&seen->s.tuple);
-	for (uint8_t i = 0; i < 4 * ATTEMPTS; i++) {
+	for (uint8_t i = 0; i < (uint8_t)(4 * ATTEMPTS); i++) {
 		uint8_t attempt = i / 4, end = i / 2 % 2, path = i % 2;
 		const struct dysco_tuple *wire = &f->wire[attempt][end][path];
 		bool out = dysco_tuple_equal(wire, &seen->s.tuple);
