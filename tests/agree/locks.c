@@ -143,9 +143,31 @@ static const char *released_word(const struct walk *w, uint8_t attempt)
 	return w->before.ls[attempt] != now.ls[attempt] ? "released" : "other";
 }
 
+/* L that does not know of the chain what LOCKED tells gives up at once (docs/protocol.md 12.3). */
+static const char *control_word(const struct walk *w, const struct row_packet *f, bool known)
+{
+	if (f->message == ROW_NACK) {
+		return nack_word(w, f);
+	}
+	return f->message == ROW_LOCKED && !known ? "changed" : word_of(f->message);
+}
+
+/* false: it comes to an L that asks for a lock, and knows another chain than there is. */
+static bool knows(const struct walk *w, const struct row_packet *f)
+{
+	const struct row_attempt *a;
+
+	if (f->attempt == ROW_NOBODY || w->before.ls[f->attempt] != ROW_L_ASKING) {
+		return true;
+	}
+	a = &w->row.attempt[f->attempt];
+	return f->to != a->left || row_knows_chain(&w->row, a->left, a->right);
+}
+
 static void deliver(struct walk *w, uint32_t packet)
 {
 	const struct row_packet *f = &w->row.air[packet];
+	bool known = knows(w, f);
 	uint8_t exempt = 0;
 
 	row_deliver(&w->row, packet);
@@ -157,8 +179,7 @@ static void deliver(struct walk *w, uint32_t packet)
 	} else if (f->type == DYSCO_MSG_RELEASED && f->to == w->row.attempt[f->attempt].left) {
 		say(w, released_word(w, f->attempt), f->to, f->attempt, 0);
 	} else if (f->message) {
-		say(w, f->message == ROW_NACK ? nack_word(w, f) : word_of(f->message), f->to,
-		    f->attempt, 0);
+		say(w, control_word(w, f, known), f->to, f->attempt, 0);
 	} else {
 		exempt = f->type == DYSCO_MSG_READY				 ? ROW_CANCEL
 			 : f->type == DYSCO_MSG_CUT || f->type == DYSCO_MSG_DONE ? ROW_NACK
@@ -311,6 +332,17 @@ static void choose(struct walk *w, uint64_t seed)
 	printf(" seed %llu\n", (unsigned long long)seed);
 }
 
+/* Half of the hosts that can have not heard of one behind them. */
+static void choose_ignorant(struct walk *w)
+{
+	for (uint8_t host = 0; host < ROW_HOSTS - 2; host++) {
+		if (below(w, 2)) {
+			row_forget_hop(&w->row, host,
+				       (uint8_t)(host + 1 + below(w, ROW_HOSTS - 2u - host)));
+		}
+	}
+}
+
 static bool run(void *walk, uint64_t seed)
 {
 	struct walk *w = walk;
@@ -321,6 +353,7 @@ static bool run(void *walk, uint64_t seed)
 	w->random = seed * 0x9e3779b97f4a7c15u;
 	w->leaving = ROW_NOBODY;
 	choose(w, seed);
+	choose_ignorant(w);
 	for (uint32_t step = 0; step < STEPS && after < WIND_DOWN && !w->row.broken; step++) {
 		some_event(w);
 		after += w->leaving != ROW_NOBODY;

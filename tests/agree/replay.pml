@@ -77,6 +77,19 @@ inline inner_step()
 	fi
 }
 
+/* L hears what the chain is, and cancels: it is granted and gives up in one step. */
+inline changed_step()
+{
+	assert(ls[who] == L_ASKING);
+	locked_at(at, who);
+	if
+	:: ls[who] == L_GRANTED ->
+		ls[who] = L_CANCELLING;
+		M(at, who) = M(at, who) | CANCEL
+	:: else
+	fi
+}
+
 inline step()
 {
 	if
@@ -91,6 +104,7 @@ inline step()
 	:: what == 8 -> release_at(at, who)
 	:: what == 9 -> last_word_at(at, who, RELEASED)
 	:: what == 10 -> refused_at(at, who)
+	:: what == 21 -> changed_step()
 	:: else -> inner_step()
 	fi
 }

@@ -239,6 +239,7 @@ static void open_host(struct row *row, uint8_t host, uint8_t boxes)
 	}
 	memset(seed.secret, host + 1, sizeof(seed.secret));
 	dysco_core_start(&h->core, &h->sim.table, setup, &seed);
+	h->core.keeps_chains = true;
 }
 
 static void segment(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_t flags,
@@ -341,6 +342,41 @@ void row_ask(struct row *row, uint8_t attempt)
 		dysco_nonce_over(&h->core, a->nonce, false);
 	}
 	carry_out(row, a->left, NULL);
+}
+
+/* ---- what hosts know of the chain ---- */
+
+void row_forget_hop(struct row *row, uint8_t host, uint8_t hop)
+{
+	struct dysco_core *core = &row->host[host].core;
+	uint32_t slot = right_leg(row, host);
+	struct dysco_address_list list, told = {0};
+	struct dysco_addr gone = address(hop);
+
+	dysco_chain_at(core, slot, &list);
+	told.next = list.next;
+	for (uint8_t i = 0; i < list.count; i++) {
+		if (!dysco_addr_equal(&list.hops[i].addr, &gone)) {
+			told.hops[told.count++] = list.hops[i];
+		}
+	}
+	dysco_chain_learn(core, slot, &told);
+}
+
+bool row_knows_chain(const struct row *row, uint8_t host, uint8_t last)
+{
+	struct dysco_address_list list;
+	uint32_t slot = right_leg(row, host);
+
+	dysco_chain_at(&row->host[host].core, slot, &list);
+	for (uint8_t hop = (uint8_t)(host + 1); hop <= last; hop++) {
+		uint8_t at = (uint8_t)(list.next + hop - host - 1);
+
+		if (at >= list.count || host_of(&list.hops[at].addr) != hop) {
+			return false;
+		}
+	}
+	return true;
 }
 
 void row_deliver(struct row *row, uint32_t packet)

@@ -102,6 +102,10 @@ void row_deliver(struct row *row, uint32_t packet);
  */
 void row_due(struct row *row, uint8_t host, uint8_t attempt, bool lapse, bool tired);
 void row_cancel(struct row *row, uint8_t attempt);
+/* The host has not heard that this one is in the chain, to its right; not the last one. */
+void row_forget_hop(struct row *row, uint8_t host, uint8_t hop);
+/* Does the host know the chain as it was at first, from itself to the last of these? */
+bool row_knows_chain(const struct row *row, uint8_t host, uint8_t last);
 /* NULL: none there. */
 const struct dysco_attempt *row_record(const struct row *row, uint8_t host, uint8_t attempt);
 void row_observe(const struct row *row, struct row_state *state);

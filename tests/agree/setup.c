@@ -145,6 +145,9 @@ static struct meaning meaning_of(const struct row_packet *f)
 	struct dysco_packet p;
 
 	dysco_packet_parse(&p, f->data, f->data + f->bytes, f->bytes);
+	if (f->type == DYSCO_MSG_CHAIN) {
+		return m; /* between agents; no host takes it */
+	}
 	m.spot = f->from == BOX ? (rightward ? AT_R2 : AT_L2) : rightward ? AT_R1 : AT_L1;
 	if (f->control || (control && f->from == BOX && f->type != DYSCO_MSG_CUT)) {
 		m.spot = rightward ? AT_DOWN : AT_UP; /* the model has one copy of these */
