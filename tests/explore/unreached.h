@@ -59,3 +59,10 @@ PAIR(LEFT, REQUESTING, CANCELLED, NOT_YET), PAIR(LEFT, REQUESTING, READY, NOT_YE
     {RIGHT, DYSCO_ATTEMPT_FREED, XP_EVENT_TIMER, "it has nothing to repeat"},
     {RIGHT, DYSCO_ATTEMPT_TWO_PATHS, XP_EVENT_LEASE, "from the cut on R has no lease"},
     {RIGHT, DYSCO_ATTEMPT_DONE, XP_EVENT_LEASE, "from the cut on R has no lease"},
+
+    /* Beyond the cost explored, where it would be like other states. */
+    PAIR(LEFT, TWO_PATHS, PROBE, "answers to questions of health do not look at attempts"),
+    PAIR(LEFT, CANCELLING, PROBE, "answers to questions of health do not look at attempts"),
+    PAIR(RIGHT, TWO_PATHS, PROBE, "answers to questions of health do not look at attempts"),
+    PAIR(LEFT, TWO_PATHS, CHAIN, "CHAIN makes a difference to an attempt in REQUESTING only"),
+    PAIR(BETWEEN, LAPSED, CHAIN, "CHAIN makes a difference to an attempt in REQUESTING only"),
