@@ -60,8 +60,19 @@
 #ifndef BOX_SIDE
 #define BOX_SIDE 0
 #endif
+#ifndef D0
 #define D0 5 /* what the old path adds rightward, leftward */
 #define D1 11
+#endif
+
+/* Steps that tests/agree wants taken, `what` by `who`; else any may be. */
+#ifdef REPLAY
+#define WHEN(x, e) what == x && who == e &&
+#define TAKEN	   ; what = 0
+#else
+#define WHEN(x, e)
+#define TAKEN
+#endif
 
 /* Steps in words, for who draws a trail or takes it on the core (tests/explore/trail). */
 #ifdef TRAIL
@@ -76,9 +87,9 @@
 #define AFTER(a, b) ((((a) - (b) - 1) & 15) < 7)
 #define MAX(a, b)   (AFTER(a, b) -> (a) : (b))
 #define MIN(a, b)   (AFTER(a, b) -> (b) : (a))
-/* first number of a host's own bytes, and of its peer's as it sees them */
+/* first number of a host's own bytes, and of its peer's */
 #define OWN(e)	   (14 + (e))
-#define PEER(e)	   (10 - 7 * (e)) /* OWN(1) + D1, OWN(0) + D0 */
+#define PEER(e)	   MOD(OWN(1 - (e)) + D1 + (e) * (D0 - D1)) /* as it sees them */
 #define NUM(e, i)  MOD(OWN(e) + (i))
 #define BASE(s)	   (13 - 7 * (s)) /* of the new path, stream s */
 #define UNITS(e)   (U0 + (e) * (U1 - U0))
@@ -473,46 +484,46 @@ end:	do
 	:: atomic {
 		if
 		/* a new byte, or the FIN */
-		:: ROOM && nxt[e] < TOTAL(e) && nxt[e] < may[e] ->
+		:: WHEN(S_NEW, e) ROOM && nxt[e] < TOTAL(e) && nxt[e] < may[e] ->
 			SAY1("@new %d\n", e)
 			q = NUM(e, nxt[e]);
 			bytes = nxt[e] < UNITS(e);
 			fin = 1 - bytes;
 			nxt[e]++
 		/* again: the first that is not acknowledged, or all of them in one */
-		:: ROOM && RTO(e) && una[e] < nxt[e] ->
+		:: WHEN(S_AGAIN, e) ROOM && RTO(e) && una[e] < nxt[e] ->
 			SAY1("@again %d\n", e)
 			AGAIN(e);
 			q = NUM(e, una[e]);
 			bytes = una[e] < UNITS(e);
 			fin = 1 - bytes
-		:: ROOM && RTO(e) && una[e] + 1 < nxt[e] ->
+		:: WHEN(S_ALL_AGAIN, e) ROOM && RTO(e) && una[e] + 1 < nxt[e] ->
 			SAY1("@again %d\n", e)
 			AGAIN(e);
 			q = NUM(e, una[e]);
 			fin = nxt[e] > UNITS(e);
 			bytes = nxt[e] - una[e] - fin
-		:: ROOM && owe[e] -> q = NUM(e, nxt[e])
+		:: WHEN(S_ACK, e) ROOM && owe[e] -> q = NUM(e, nxt[e])
 		/* zero-window probe, keepalive */
-		:: ROOM && RTO(e) && BLOCKED(e) -> SAY1("@probe %d\n", e) AGAIN(e); q = NUM(e, una[e] - 1)
+		:: WHEN(S_PROBE, e) ROOM && RTO(e) && BLOCKED(e) -> SAY1("@probe %d\n", e) AGAIN(e); q = NUM(e, una[e] - 1)
 #ifdef KEEPALIVE
-		:: ROOM && RTO(e) && una[e] == nxt[e] -> SAY1("@keepalive %d\n", e) AGAIN(e); q = NUM(e, una[e] - 1)
+		:: WHEN(S_KEEPALIVE, e) ROOM && RTO(e) && una[e] == nxt[e] -> SAY1("@keepalive %d\n", e) AGAIN(e); q = NUM(e, una[e] - 1)
 #endif
 		fi;
-		d_step { send(e) }
+		d_step { send(e) TAKEN }
 	   }
 	od
 }
 
 /* The application of host e reads; a closed window that opens is told. */
 #define READS(e)                                                                  \
-	:: d_step { rd[e] < GOT(e) && rd[e] < UNITS(1 - e) ->                         \
+	:: d_step { WHEN(S_READ, e) rd[e] < GOT(e) && rd[e] < UNITS(1 - e) ->         \
 		if                                                                    \
 		:: shown[e] == GOT(e) -> owe[e] = 1                                   \
 		:: else                                                               \
 		fi;                                                                   \
 		SAY1("@read %d\n", e)                                                      \
-		rd[e]++ }
+		rd[e]++ TAKEN }
 
 proctype applications()
 {
@@ -542,10 +553,10 @@ proctype anchors()
 {
 end:	do
 	/* opening ACK, third ACK, again when more can be shown: the windows of the moment */
-	:: d_step { mode[0] == ONE && SHOWS_MORE ->
+	:: d_step { WHEN(S_SHOWS, 0) mode[0] == ONE && SHOWS_MORE ->
 		window[0] = (WINDOW_OF(1) > window[0] -> WINDOW_OF(1) : window[0]);
-		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]) }
-	:: d_step { mode[0] == ONE && BOX_KNOWS(0) ->
+		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]) TAKEN }
+	:: d_step { WHEN(S_CUTS, 0) mode[0] == ONE && BOX_KNOWS(0) ->
 		SAY1("@left_cuts %d\n", 0)
 		mode[0] = CUTTING;
 		cut[0] = NUM(0, nxt[0]);
@@ -558,9 +569,9 @@ end:	do
 		box_end[2] = BASE(0);
 		box_end[3] = BASE(1);
 		box_edge[2] = MOD(BASE(0) + window[0]);
-		box_edge[3] = MOD(BASE(1) + window[1]) }
+		box_edge[3] = MOD(BASE(1) + window[1]) TAKEN }
 	/* CUT; of the new path's window nothing is told by it */
-	:: d_step { mode[0] >= CUTTING && mode[1] == ONE ->
+	:: d_step { WHEN(S_CUTS, 1) mode[0] >= CUTTING && mode[1] == ONE ->
 		assert(BOX_KNOWS(1));
 		SAY1("@right_cuts %d\n", 0)
 		mode[1] = TWO;
@@ -570,30 +581,30 @@ end:	do
 		told[3] = peer[1];
 		edge_new[1] = peer[1];
 		window[0] = 0;
-		window[1] = 0 }
-	:: d_step { mode[0] == CUTTING && mode[1] >= TWO ->
+		window[1] = 0 TAKEN }
+	:: d_step { WHEN(S_TWO, 0) mode[0] == CUTTING && mode[1] >= TWO ->
 		SAY1("@left_two %d\n", 0)
 		mode[0] = TWO;
 		peer[0] = MOD(cut[1] + D1);
 		told[2] = peer[0];
-		edge_new[0] = peer[0] }
+		edge_new[0] = peer[0] TAKEN }
 	/* DONE, and the other's */
-	:: d_step { mode[0] == TWO && !said[0] && ALL_SENT(0) && ALL_TAKEN(0) -> said[0] = 1 }
-	:: d_step { mode[1] == TWO && !said[1] && ALL_SENT(1) && ALL_TAKEN(1) -> said[1] = 1 }
-	:: d_step { mode[0] == TWO && BOTH_DONE(0) -> SAY1("@left_done %d\n", 0) mode[0] = DONE;
-		told[0] = 0; told[2] = 0; owes_old[0] = 0; edge_new[0] = 0 }
-	:: d_step { mode[1] == TWO && BOTH_DONE(1) -> SAY1("@right_done %d\n", 0) mode[1] = DONE;
-		told[1] = 0; told[3] = 0; owes_old[1] = 0; edge_new[1] = 0 }
+	:: d_step { WHEN(S_SAYS, 0) mode[0] == TWO && !said[0] && ALL_SENT(0) && ALL_TAKEN(0) -> said[0] = 1 TAKEN }
+	:: d_step { WHEN(S_SAYS, 1) mode[1] == TWO && !said[1] && ALL_SENT(1) && ALL_TAKEN(1) -> said[1] = 1 TAKEN }
+	:: d_step { WHEN(S_DONE, 0) mode[0] == TWO && BOTH_DONE(0) -> SAY1("@left_done %d\n", 0) mode[0] = DONE;
+		told[0] = 0; told[2] = 0; owes_old[0] = 0; edge_new[0] = 0 TAKEN }
+	:: d_step { WHEN(S_DONE, 1) mode[1] == TWO && BOTH_DONE(1) -> SAY1("@right_done %d\n", 0) mode[1] = DONE;
+		told[1] = 0; told[3] = 0; owes_old[1] = 0; edge_new[1] = 0 TAKEN }
 	od
 }
 
 /* ---- network ---- */
 #define GONE(i) SAY4("@lose %d %d %d %d\n", (net[i] >> 19) & 1, (net[i] >> 18) & 1, (net[i] >> 1) & 3, ((net[i] >> 4) & 3) + ((net[i] >> 3) & 1))
 #define SLOT(i)                                                                   \
-	:: d_step { net[i] != 0 -> arrive(i) }                                        \
+	:: d_step { WHEN(S_ARRIVES, i) net[i] != 0 -> arrive(i) TAKEN }               \
 	:: d_step { net[i] != 0 && losses < LOSS -> losses++; GONE(i) take(i) }               \
 	:: d_step { net[i] != 0 && dups < DUP -> dups++; keep = 1; arrive(i) }        \
-	:: d_step { net[i] != 0 && hlosses < HLOSS -> hlosses++; lost = 1; arrive(i) }
+	:: d_step { WHEN(S_INSIDE, i) net[i] != 0 && hlosses < HLOSS -> hlosses++; lost = 1; arrive(i) TAKEN }
 
 proctype network()
 {
@@ -608,24 +619,27 @@ end:	do
 	od
 }
 
+inline start()
+{
+	acked[0] = OWN(0);
+	acked[1] = OWN(1);
+	may[0] = WINDOW;
+	may[1] = WINDOW;
+	edge[0] = MOD(OWN(0) + WINDOW);
+	edge[1] = MOD(OWN(1) + WINDOW);
+	shown[0] = WINDOW;
+	shown[1] = WINDOW;
+	seq_end[0] = PEER(0);
+	seq_end[1] = PEER(1);
+	box_end[0] = OWN(0);
+	box_end[1] = PEER(0);
+	box_edge[0] = MOD(OWN(0) + WINDOW);
+	box_edge[1] = MOD(PEER(0) + WINDOW)
+}
+
 init
 {
-	d_step {
-		acked[0] = OWN(0);
-		acked[1] = OWN(1);
-		may[0] = WINDOW;
-		may[1] = WINDOW;
-		edge[0] = MOD(OWN(0) + WINDOW);
-		edge[1] = MOD(OWN(1) + WINDOW);
-		shown[0] = WINDOW;
-		shown[1] = WINDOW;
-		seq_end[0] = PEER(0);
-		seq_end[1] = PEER(1);
-		box_end[0] = OWN(0);
-		box_end[1] = PEER(0);
-		box_edge[0] = MOD(OWN(0) + WINDOW);
-		box_edge[1] = MOD(PEER(0) + WINDOW)
-	}
+	d_step { start() }
 	atomic {
 		run tcp(0);
 		run tcp(1);

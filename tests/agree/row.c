@@ -125,6 +125,21 @@ static bool is_box(uint8_t host)
 	return host > 0 && host < ROW_HOSTS - 1;
 }
 
+static void hear(struct row *row, uint8_t end, const struct dysco_packet *p, const uint8_t *data)
+{
+	struct row_segment *s = &row->heard[row->n_heard];
+
+	if (row->n_heard == ROW_HEARD) {
+		return;
+	}
+	row->n_heard++;
+	*s = (struct row_segment){
+	    .end = end, .seq = p->seq, .ack = p->ack, .window = p->window, .flags = p->flags};
+	for (; s->bytes < p->payload_bytes && s->bytes < sizeof(s->text) - 1; s->bytes++) {
+		s->text[s->bytes] = (char)data[p->payload + s->bytes];
+	}
+}
+
 /* Boxes send on what they get; a RST may be for them alone. */
 static void delivered(struct row *row, uint8_t host, const uint8_t *data, uint32_t bytes)
 {
@@ -135,6 +150,7 @@ static void delivered(struct row *row, uint8_t host, const uint8_t *data, uint32
 	}
 	if (!is_box(host)) {
 		row->given[host != 0] |= p.payload_bytes > 0;
+		hear(row, host != 0, &p, data);
 	} else if (host_of(&p.tuple.dst) != host && (row->whole || !(p.flags & DYSCO_TCP_RST))) {
 		through(row, host, DYSCO_OUT, data, bytes);
 	}
@@ -242,30 +258,41 @@ static void open_host(struct row *row, uint8_t host, uint8_t boxes)
 	h->core.keeps_chains = true;
 }
 
-static void segment(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_t flags,
-		    const char *text)
+void row_send(struct row *row, const struct row_segment *s)
 {
 	struct dysco_tuple tuple = {address(0), address(ROW_HOSTS - 1), DYSCO_BE16(PORT_CLIENT),
 				    DYSCO_BE16(PORT_SERVER)};
 	uint8_t data[128];
 	size_t bytes;
 
-	tuple = end ? dysco_tuple_reverse(&tuple) : tuple;
-	bytes = dysco_edit_make_segment(data, sizeof(data), &tuple, seq, ack, flags, 1000, 0,
-					(const uint8_t *)text, strlen(text));
-	through(row, end, DYSCO_OUT, data, (uint32_t)bytes);
+	tuple = s->end ? dysco_tuple_reverse(&tuple) : tuple;
+	bytes = dysco_edit_make_segment(data, sizeof(data), &tuple, s->seq, s->ack, s->flags,
+					s->window, 0, (const uint8_t *)s->text, s->bytes);
+	row->n_heard = 0;
+	memset(row->sent, 0, sizeof(row->sent));
+	through(row, s->end ? ROW_HOSTS - 1 : 0, DYSCO_OUT, data, (uint32_t)bytes);
 }
 
 void row_say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, const char *data)
 {
-	memset(row->sent, 0, sizeof(row->sent));
-	segment(row, end, seq, ack, DYSCO_TCP_ACK, data);
+	struct row_segment s = {.end = end != 0,
+				.seq = seq,
+				.ack = ack,
+				.flags = DYSCO_TCP_ACK,
+				.window = ROW_WINDOW,
+				.bytes = (uint8_t)strlen(data)};
+
+	memcpy(s.text, data, s.bytes);
+	row_send(row, &s);
 }
 
 /* Carried to the other end. */
-static void say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_t flags)
+static void say(struct row *row, uint16_t window, uint8_t end, uint32_t seq, uint32_t ack,
+		uint8_t flags)
 {
-	segment(row, end, seq, ack, flags, "");
+	struct row_segment s = {end, flags, seq, ack, window, 0, ""};
+
+	row_send(row, &s);
 	for (uint32_t i = 0; i < row->n_air; i++) {
 		struct row_packet f = row->air[i];
 
@@ -274,16 +301,16 @@ static void say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, uint8_
 	row->n_air = 0;
 }
 
-void row_open(struct row *row, uint8_t boxes)
+void row_open(struct row *row, uint8_t boxes, uint16_t window)
 {
 	memset(row, 0, sizeof(*row));
 	for (uint8_t host = 0; host < ROW_HOSTS; host++) {
 		open_host(row, host, boxes);
 	}
-	say(row, 0, 100, 0, DYSCO_TCP_SYN);
-	say(row, ROW_HOSTS - 1, 500, 101, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
-	say(row, 0, 101, 501, DYSCO_TCP_ACK);
-	say(row, ROW_HOSTS - 1, 501, 101, DYSCO_TCP_ACK);
+	say(row, window, 0, 100, 0, DYSCO_TCP_SYN);
+	say(row, window, 1, 500, 101, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
+	say(row, window, 0, 101, 501, DYSCO_TCP_ACK);
+	say(row, window, 1, 501, 101, DYSCO_TCP_ACK);
 }
 
 /* ---- events ---- */
@@ -383,6 +410,7 @@ void row_deliver(struct row *row, uint32_t packet)
 {
 	struct row_packet *f = &row->air[packet];
 
+	row->n_heard = 0;
 	memset(row->sent, 0, sizeof(row->sent));
 	f->came++;
 	through(row, f->to, DYSCO_IN, f->data, f->bytes);

@@ -17,6 +17,8 @@
 #define ROW_LINKS    4
 #define ROW_ATTEMPTS 3
 #define ROW_AIR	     1024
+#define ROW_HEARD    4
+#define ROW_WINDOW   1000
 #define ROW_NOW_NS   (1000 * DYSCO_NS_PER_S)
 #define ROW_NOBODY   0xff
 
@@ -73,6 +75,15 @@ struct row_host {
 	struct dysco_setup setup;
 };
 
+/* Of the first host (end 0) or the last one, or for it. */
+struct row_segment {
+	uint8_t end, flags;
+	uint32_t seq, ack;
+	uint16_t window;
+	uint8_t bytes;
+	char text[8];
+};
+
 struct row_attempt {
 	uint8_t left, right; /* equal: not one */
 	uint8_t box;	     /* in the new path, 0: none */
@@ -87,13 +98,16 @@ struct row {
 	uint32_t n_air;
 	uint8_t sent[ROW_LINKS][ROW_ATTEMPTS]; /* sets of enum row_message, of this event */
 	bool whole;			       /* boxes send on RSTs too */
-	bool given[2]; /* bytes were delivered to the first, the last host */
+	bool given[2];			     /* bytes were delivered to the first, the last host */
+	struct row_segment heard[ROW_HEARD]; /* what they were given by the last event */
+	uint32_t n_heard;
 	struct dysco_actions out;
 	const char *broken; /* an invariant, or a bound of the rig */
 };
 
 /* The session is established, through so many boxes, nothing is under way. */
-void row_open(struct row *row, uint8_t boxes);
+void row_open(struct row *row, uint8_t boxes, uint16_t window);
+void row_send(struct row *row, const struct row_segment *s);
 /* A segment of the first host, or of the last one. */
 void row_say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, const char *data);
 void row_ask(struct row *row, uint8_t attempt);
