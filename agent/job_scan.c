@@ -8,8 +8,10 @@
 #include "agent/job.h"
 #include "agent/log.h"
 
-#define SCAN_BUDGET_NS 10000000 /* in a tick, for each job */
-#define SCAN_PORTION   64	/* slots between two looks at the clock */
+#define SCAN_BUDGET_NS	10000000 /* in a tick, for each job */
+#define HEARTBEAT_STEPS 1024 /* connections of stacks and of connection tracking come all at once  \
+			      */
+#define SCAN_PORTION 64	     /* slots between two looks at the clock */
 
 static struct dysco_leg_cold *cold_at(const struct dysco_agent *agent, uint32_t slot)
 {
@@ -102,14 +104,18 @@ static void collect(struct dysco_agent *agent, struct dysco_job *job,
 struct collecting {
 	struct dysco_agent *agent;
 	struct dysco_job *job;
+	uint32_t seen;
 };
 
 /* One that a host here has opened, and that nobody knows yet. */
 static void collect_old(void *context, uint16_t host, const struct dysco_tuple *tuple)
 {
-	const struct collecting *c = context;
+	struct collecting *c = context;
 	struct dysco_target t = {.session = *tuple, .slot = DYSCO_NO_SLOT, .host = host};
 
+	if (++c->seen % HEARTBEAT_STEPS == 0) {
+		c->agent->dp.ops->heartbeat(&c->agent->dp, dysco_now_ns());
+	}
 	if (!dysco_order_has_old(c->agent, c->job->order, host, tuple)) {
 		return;
 	}
@@ -122,7 +128,7 @@ static void collect_old(void *context, uint16_t host, const struct dysco_tuple *
 
 static void scan_stacks(struct dysco_agent *agent, struct dysco_job *job)
 {
-	struct collecting collecting = {agent, job};
+	struct collecting collecting = {.agent = agent, .job = job};
 	enum dysco_wish_kind kind = job->order->wish.kind;
 
 	if (kind == DYSCO_WISH_ADOPT || kind == DYSCO_WISH_POLICY) {

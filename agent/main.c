@@ -304,6 +304,7 @@ static void timer_ready(struct dysco_watch *watch, uint32_t events)
 	if (read(watch->fd, &expirations, sizeof(expirations)) < 0) {
 		return;
 	}
+	dysco_urgent_tick(now_ns);
 	dysco_agent_tick(&d->agent, now_ns);
 	dysco_control_tick(d->control, now_ns);
 	dysco_http_tick(d->http);

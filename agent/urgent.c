@@ -70,3 +70,18 @@ void dysco_urgent_flooded(uint64_t now_ns)
 	calm_until_ns = now_ns + FLOOD_NS;
 	dysco_urgent(false);
 }
+
+void dysco_urgent_tick(uint64_t now_ns)
+{
+	static uint64_t last_ns, last_cpu_ns;
+	struct timespec cpu;
+	uint64_t cpu_ns;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
+	if (last_ns != 0 && cpu_ns - last_cpu_ns > (now_ns - last_ns) / 2) {
+		dysco_urgent_flooded(now_ns);
+	}
+	last_ns = now_ns;
+	last_cpu_ns = cpu_ns;
+}

@@ -5,7 +5,7 @@
  * While a chain is changed, packets of the session pass through the agent: what
  * it waits for a CPU then, the session waits. So packets are waited for and
  * handled under SCHED_RR; everything else the agent does, which may take long
- * and which nobody's data waits for, under the scheduling it was started with.
+ * and which nobody's data waits for, under normal scheduling.
  */
 #ifndef DYSCO_AGENT_URGENT_H
 #define DYSCO_AGENT_URGENT_H
@@ -21,5 +21,7 @@ const char *dysco_urgent_name(void);
 void dysco_urgent(bool urgent);
 /* More packets are there than one look at them takes: they have no right to a whole CPU. */
 void dysco_urgent_flooded(uint64_t now_ns);
+/* A tick: nor has who was at work for most of the time since the last one. */
+void dysco_urgent_tick(uint64_t now_ns);
 
 #endif

@@ -90,12 +90,15 @@ void dysco_withdraw_due(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 
 /* ---- receiving ---- */
 
-/* The SYN has not come yet, or never will: what is dropped when it does is known by this leg. */
+/*
+ * The SYN has not come yet, or never will: what is dropped when it does is known by this leg.
+ * What may never come does not take the last places from sessions that do.
+ */
 static void remember(struct dysco_core *core, struct dysco_work *w,
 		     const struct dysco_session_id *id)
 {
-	uint32_t slot =
-	    dysco_legs_available(core, 1) ? dysco_leg_alloc(core) : (uint32_t)DYSCO_NO_SLOT;
+	bool room = dysco_legs_available(core, core->table->capacity / 4 + 1);
+	uint32_t slot = room ? dysco_leg_alloc(core) : (uint32_t)DYSCO_NO_SLOT;
 	struct dysco_leg *leg = dysco_leg_at(core, slot);
 	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 

@@ -148,13 +148,18 @@ static int read_answer(int fd, answer_fn *each, void *context)
 
 static int request_send(const struct request *rq, answer_fn *each, void *context)
 {
+	/* Connected, it takes nothing from others in the namespace. */
+	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	int result;
 
 	if (fd < 0) {
 		return -errno;
 	}
-	result = send(fd, rq, rq->nlh.nlmsg_len, 0) < 0 ? -errno : read_answer(fd, each, context);
+	result = connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) != 0 ||
+			 send(fd, rq, rq->nlh.nlmsg_len, 0) < 0
+		     ? -errno
+		     : read_answer(fd, each, context);
 	close(fd);
 	return result;
 }

@@ -322,6 +322,29 @@ static void withdraw_is_believed_with_a_key_only(void **state)
 	rig_free(rig);
 }
 
+/* Of chains that nobody here knows: there is room left for those that come. */
+static void what_is_remembered_takes_no_last_place(void **state)
+{
+	struct rig *rig = open_rig();
+	struct rig_agent *box = &rig->agent[BOX];
+	struct rig_packet syn = rig_syn(40000, ISN), first = give_up(rig, &syn);
+	struct rig_packet withdraw = after(rig, CLIENT, 1), other;
+	struct dysco_tuple session = rig_session(40001, true);
+
+	(void)state;
+	for (uint16_t i = 0; i < DYSCO_SIM_LEGS_MAX; i++) {
+		struct dysco_tuple tuple = first.p.tuple;
+
+		tuple.sport_be = DYSCO_BE16(1000 + i);
+		other = rig_segment(&tuple, ISN, 0, DYSCO_TCP_SYN,
+				    withdraw.data + withdraw.p.payload, withdraw.p.payload_bytes);
+		assert_int_equal(rig_in(rig, BOX, &other).bytes, 0);
+	}
+	assert_true(box->core.live_legs > 0);
+	rig_connect(rig, &session);
+	rig_free(rig);
+}
+
 /* ---- in mid-chain ---- */
 
 /* The box's own policy sends the session by the extra host, which is silent. */
@@ -379,6 +402,7 @@ int main(void)
 	    TEST(an_established_session_stays),
 	    TEST(another_session_on_the_ports_stays),
 	    TEST(withdraw_is_believed_with_a_key_only),
+	    TEST(what_is_remembered_takes_no_last_place),
 	    TEST(hops_that_a_box_added_are_called_back),
 	};
 
