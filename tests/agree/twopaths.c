@@ -168,7 +168,7 @@ static struct meaning meaning_of(const struct walk *w, const struct row_packet *
 	m.code = 1u << 20 | (unsigned int)m.path << 19 | (unsigned int)e << 18 |
 		 (unsigned int)q << 14 | (unsigned int)a << 10 |
 		 (unsigned int)mod(a + p.window) << 6 | (unsigned int)(p.payload_bytes & 3) << 4 |
-		 (unsigned int)fin << 3 | (unsigned int)(first & 3) << 1;
+		 (fin ? 8u : 0) | (unsigned int)(first & 3) << 1;
 	m.segment = !f->control && !f->type && !(p.flags & DYSCO_TCP_SYN);
 	return m;
 }
