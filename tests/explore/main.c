@@ -30,7 +30,7 @@ struct run {
 };
 
 /* What `make explore` takes, and `make explore-full`; for each configuration. */
-static const struct xp_limits short_run = {12000000, 1ull << 30, 3.3, 1000, 1500};
+static const struct xp_limits short_run = {12000000, 1ull << 30, 2.6, 1000, 1500};
 static const struct xp_limits full_run = {90000000, 2ull << 30, 280, 1000, 100000};
 
 static void usage(void)
