@@ -5,10 +5,10 @@
 
 #define WORD_MAX 16
 static const char *const agree_words[] = {
-    "end",	 "run",	    "ask",	"lock",	   "locked",	 "nack",	"cancel",
-    "cancelled", "release", "released", "refused", "cut",	 "takes_cut",	"taken",
-    "two",	 "finish",  "give_up",	"lease",   "kept_lease", "right_lease", "other",
-    "changed",
+    "end",	  "run",	 "ask",	    "lock",	"locked",  "nack",
+    "cancel",	  "cancelled",	 "release", "released", "refused", "cut",
+    "takes_cut",  "taken",	 "two",	    "finish",	"give_up", "lease",
+    "kept_lease", "right_lease", "other",   "changed",
 };
 #define AGREE_WORDS (sizeof(agree_words) / sizeof(agree_words[0]))
 
