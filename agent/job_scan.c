@@ -9,11 +9,10 @@
 #include "agent/log.h"
 
 #define SCAN_BUDGET_NS	10000000 /* in a tick, for each job */
+#define SCAN_PORTION	64	 /* slots between two looks at the clock */
 #define HEARTBEAT_STEPS 1024	 /* a search of stacks has no portions */
-* /
-#define SCAN_PORTION 64 /* slots between two looks at the clock */
 
-    static struct dysco_leg_cold *cold_at(const struct dysco_agent *agent, uint32_t slot)
+static struct dysco_leg_cold *cold_at(const struct dysco_agent *agent, uint32_t slot)
 {
 	return &agent->core.table->cold[slot];
 }
