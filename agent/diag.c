@@ -2,7 +2,7 @@
 /*
  * Local TCP sockets, from sock_diag(7): the ports they hold, the connections that
  * were opened here, and what the kernel knows of one. It filters, so that a host with many sockets
- * has few to report; the answer waits in the socket when send() returns, so nothing here blocks.
+ * has few to report.
  */
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -14,9 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/dump.h"
 #include "agent/netns.h"
-
-#define MESSAGES_MAX	  65536 /* of one dump: a bound for the loop, above any real answer */
 
 #define STATE_ESTABLISHED 1 /* tcp_states.h of the kernel */
 #define STATE_LISTEN	  10
@@ -42,7 +41,14 @@ struct request {
 	struct filter filter;
 };
 
-static int ask(int fd, uint8_t family, const struct dump *dump)
+static void take(void *context, const struct nlmsghdr *message)
+{
+	struct dump *dump = context;
+
+	dump->take(dump, NLMSG_DATA(message));
+}
+
+static int run_family(int fd, uint8_t family, struct dump *dump)
 {
 	struct request r = {
 	    .header = {.nlmsg_len = sizeof(r),
@@ -58,45 +64,7 @@ static int ask(int fd, uint8_t family, const struct dump *dump)
 		       {0, 0, dump->first}},
 	};
 
-	return send(fd, &r, sizeof(r), 0) == (ssize_t)sizeof(r) ? 0 : -errno;
-}
-
-/* Messages of one datagram: 1: the dump is over, 0: more to come, negative: refused. */
-static int take(const uint8_t *buffer, ssize_t n, struct dump *dump)
-{
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buffer;
-	unsigned int left = (unsigned int)n;
-
-	for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-		if (h->nlmsg_type == NLMSG_DONE) {
-			return 1;
-		}
-		if (h->nlmsg_type == NLMSG_ERROR) {
-			const struct nlmsgerr *wrong = NLMSG_DATA(h);
-
-			return wrong->error ? wrong->error : 1;
-		}
-		if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg))) {
-			dump->take(dump, NLMSG_DATA(h));
-		}
-	}
-	return 0;
-}
-
-static int run_family(int fd, uint8_t family, struct dump *dump)
-{
-	_Alignas(struct nlmsghdr) uint8_t buffer[32768];
-	int result = ask(fd, family, dump);
-
-	for (int i = 0; result == 0 && i < MESSAGES_MAX; i++) {
-		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
-
-		if (n <= 0) {
-			return n < 0 ? -errno : -EIO;
-		}
-		result = take(buffer, n, dump);
-	}
-	return result < 0 ? result : 0;
+	return dysco_dump(fd, &r.header, sizeof(struct inet_diag_msg), take, dump);
 }
 
 static int run(int fd, struct dump *dump)

@@ -3,20 +3,17 @@
  * TCP connections that pass a namespace, as its connection tracking (nf_conntrack)
  * knows them: for hosts beyond ports and behind gateways, whose stacks cannot be
  * asked. Who sent the first packet is who opened it. Where nothing is tracked the
- * list is empty. As in diag.c the answer waits in the socket; nothing here blocks.
+ * list is empty.
  */
-#include <errno.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "agent/dump.h"
 #include "agent/netns.h"
-
-#define MESSAGES_MAX 65536 /* of one dump: a bound for the loop, above any real answer */
 
 /* ---- attributes ---- */
 
@@ -106,8 +103,24 @@ static void take_connection(struct span message, dysco_connection_fn *take, void
 
 /* ---- the dump ---- */
 
-static int ask(int fd)
+struct taking {
+	dysco_connection_fn *take;
+	void *to;
+};
+
+static void take_message(void *context, const struct nlmsghdr *h)
 {
+	const struct taking *taking = context;
+	size_t skipped = NLMSG_ALIGN(sizeof(struct nfgenmsg));
+	struct span message = {(const uint8_t *)NLMSG_DATA(h) + skipped,
+			       h->nlmsg_len - NLMSG_LENGTH(skipped)};
+
+	take_connection(message, taking->take, taking->to);
+}
+
+int dysco_track_connections(int fd, dysco_connection_fn *take, void *to)
+{
+	struct taking taking = {take, to};
 	struct {
 		struct nlmsghdr header;
 		struct nfgenmsg family;
@@ -118,47 +131,5 @@ static int ask(int fd)
 	    .family = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0},
 	};
 
-	return send(fd, &r, sizeof(r), 0) == (ssize_t)sizeof(r) ? 0 : -errno;
-}
-
-/* Messages of one datagram: 1: the dump is over, 0: more to come, negative: refused. */
-static int take_datagram(const uint8_t *buffer, ssize_t n, dysco_connection_fn *take, void *to)
-{
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buffer;
-	unsigned int left = (unsigned int)n;
-
-	for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-		if (h->nlmsg_type == NLMSG_DONE) {
-			return 1;
-		}
-		if (h->nlmsg_type == NLMSG_ERROR) {
-			const struct nlmsgerr *wrong = NLMSG_DATA(h);
-
-			return wrong->error ? wrong->error : 1;
-		}
-		if (h->nlmsg_len > NLMSG_LENGTH(sizeof(struct nfgenmsg))) {
-			size_t skipped = NLMSG_ALIGN(sizeof(struct nfgenmsg));
-			struct span message = {(const uint8_t *)NLMSG_DATA(h) + skipped,
-					       h->nlmsg_len - NLMSG_LENGTH(skipped)};
-
-			take_connection(message, take, to);
-		}
-	}
-	return 0;
-}
-
-int dysco_track_connections(int fd, dysco_connection_fn *take, void *to)
-{
-	_Alignas(struct nlmsghdr) uint8_t buffer[32768];
-	int result = ask(fd);
-
-	for (int i = 0; result == 0 && i < MESSAGES_MAX; i++) {
-		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
-
-		if (n <= 0) {
-			return n < 0 ? -errno : -EIO;
-		}
-		result = take_datagram(buffer, n, take, to);
-	}
-	return result < 0 ? result : 0;
+	return dysco_dump(fd, &r.header, sizeof(struct nfgenmsg), take_message, &taking);
 }
