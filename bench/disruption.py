@@ -27,6 +27,8 @@ def add_arguments(parser):
     parser.add_argument("--count", type=int, default=60, metavar="N", help="changes, of all kinds together, default: 60")
     parser.add_argument("--rate", default="500M", metavar="BITS", help="a second, each way, 0: all there is; default: 500M")
     parser.add_argument("--pause", type=float, default=0.6, metavar="S", help="before and after each change, default: 0.6")
+    parser.add_argument("--pin", default="0", metavar="CPU",
+                        help="of the program that is both ends, and of what arrives at either, or `none`; default: 0")
     parser.add_argument("--svg", metavar="FILE", help="goodput over the first ten seconds, as a picture")
 
 
@@ -117,9 +119,10 @@ def run(options):
         options.count, options.pause = 3, 0.3
     rate = bits(options.rate)
     stated = conditions()
-    with open_lab(options, strict="yes") as lab:
+    pin = options.pin if options.pin == "none" else f"{options.pin},{options.pin}"
+    with open_lab(options, pin, strict="yes") as lab:
         path = Path(lab, "dysco", 1)
-        with Stream(path, rate) as stream:
+        with Stream(path, rate, options.pin) as stream:
             time.sleep(WARM_UP / 4 if options.quick else WARM_UP)
             before = path.received()
             slots, failed = all_slots(lab, stream, options)
@@ -134,7 +137,7 @@ def run(options):
     timeline = Timeline(stream.samples)
     if options.svg:
         write(options.svg, picture(timeline, slots))
-    stated |= {"count": options.count, "rate_bits": rate, "pause_s": options.pause, "attachment": "nic",
+    stated |= {"count": options.count, "rate_bits": rate, "pause_s": options.pause, "pinning": options.pin, "attachment": "nic",
                "agents": "one a node", "connections": 1, "strict_boxes": True, "quick": options.quick}
     return {"conditions": stated, "changes": options.count, "failed": len(failed), "why": sorted(set(failed)), "invalid": counted,
             "lost_bytes": end["sent_bytes"] - end["received_bytes"], "checked_bytes": end["received_bytes"], "carried_bytes": carried, **summary(timeline, slots)}

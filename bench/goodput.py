@@ -5,7 +5,7 @@ import json
 from statistics import median
 
 from support import Failure
-from support.chain import BOXES, PLANES, Path, add_boxes_argument, lengths, open_lab
+from support.chain import BOXES, PLANES, Path, add_boxes_argument, add_pin_argument, lengths, open_lab
 from support.figures import ratios, turns
 from support.machine import conditions
 from support.profile import Profile
@@ -25,8 +25,7 @@ def add_arguments(parser):
     parser.add_argument("--mtu", type=int, default=1500, help="default: 1500")
     parser.add_argument("--offloads", choices=("default", "on", "off"), default="default",
                         help="of every interface; default: as the kernel makes a veth")
-    parser.add_argument("--pin", default="0,1", metavar="CLIENT,SERVER",
-                        help="CPUs of the two iperf3, or `none`; default: 0,1")
+    add_pin_argument(parser)
     parser.add_argument("--profile", action="store_true", help="ns a packet of each program, after the rounds")
 
 
@@ -86,7 +85,7 @@ def run(options):
     if options.quick:
         options.rounds = 1
     stated = conditions()
-    with open_lab(options, congestion=options.congestion, mtu=options.mtu, offloads=options.offloads) as lab:
+    with open_lab(options, options.pin, congestion=options.congestion, mtu=options.mtu, offloads=options.offloads) as lab:
         stated |= {"congestion": options.congestion, "mtu": options.mtu, "offloads": same_offloads(lab),
                    "pinning": options.pin, "attachment": "nic", "agents": "one a node", "streams": 1,
                    "iperf3": lab.output("client", ["iperf3", "--version"]).split()[1],

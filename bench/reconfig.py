@@ -8,7 +8,7 @@ import time
 from statistics import median
 
 from support import Failure
-from support.chain import Path, open_lab
+from support.chain import Path, add_pin_argument, open_lab
 from support.changes import AGENT, KINDS, chain_length, change
 from support.figures import percentile
 from support.machine import conditions
@@ -27,6 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--rate", metavar="BITS", help="of the session's data, iperf3 -b, 0: all there is; default: 1G")
     parser.add_argument("--pause", type=float, default=0.02, metavar="S", help="between two changes, default: 0.02")
     parser.add_argument("--delay", default="", metavar="TIME", help="of every link, each way (5ms); data at 20 Mbit/s then, unless --rate says otherwise")
+    add_pin_argument(parser)
     parser.add_argument("--svg", metavar="FILE", help="distribution of the times as a picture")
 
 
@@ -36,6 +37,8 @@ class Load:
     def __init__(self, path, options):
         self.path = path
         words = ["iperf3", "-c", path.destination, "-B", path.source, "-p", str(PORT), "-J", "-t", "3600", "-b", options.rate]
+        if options.pin != "none":
+            words += ["-A", options.pin]
         self.process = subprocess.Popen(path.lab.command("client", words), stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
@@ -116,7 +119,7 @@ def run(options):
         options.count = 5
     options.rate = options.rate or ("20M" if options.delay else "1G")
     stated = conditions()
-    with open_lab(options, delay=options.delay) as lab:
+    with open_lab(options, options.pin, delay=options.delay) as lab:
         path = Path(lab, "dysco", 1)
         with Load(path, options) as load:
             session = load.session()
@@ -134,7 +137,7 @@ def run(options):
         raise Failure(f"a box was never on the session's path: {json.dumps(carried)}")
     if options.svg:
         write(options.svg, picture(took, median(round_trips)))
-    stated |= {"count": options.count, "rate": options.rate, "delay": options.delay or None, "pause_s": options.pause, "attachment": "nic",
+    stated |= {"count": options.count, "rate": options.rate, "delay": options.delay or None, "pause_s": options.pause, "pinning": options.pin, "attachment": "nic",
                "agents": "one a node", "quick": options.quick}
     return {"conditions": stated, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted_per_s": round(again / seconds, 1),
             "retransmitted_without_per_s": round(again_quiet / quiet, 1),

@@ -366,28 +366,59 @@ static int set_offload(struct lab *lab, const char *where, const struct lab_end 
 	return lab_tool(lab, where, end->node->name, argv);
 }
 
-/*
- * The last statement that speaks of an interface counts. Without one, the ends
- * of a delay box are off: what it loses is to be one packet, as sent on a wire.
- */
+/* The last statement that speaks of an interface counts. */
+static const struct lab_tuning *tuning_of(const struct lab_tuning *tunings, int n,
+					  const struct lab_end *end)
+{
+	const struct lab_tuning *found = NULL;
+
+	for (int i = 0; i < n; i++) {
+		const struct lab_tuning *t = &tunings[i];
+
+		if ((!t->node || t->node == end->node) &&
+		    (!t->ifname || strcmp(t->ifname, end->ifname) == 0)) {
+			found = t;
+		}
+	}
+	return found;
+}
+
+/* Without a statement, the ends of a delay box are off: what it loses is to be one packet, as sent
+ * on a wire. */
 static int set_offloads(struct lab *lab)
 {
 	for (int i = 0; i < 2 * lab->n_links; i++) {
 		const struct lab_link *link = &lab->links[i / 2];
 		const struct lab_end *end = &link->end[i % 2];
-		const struct lab_offload *found = NULL;
+		const struct lab_tuning *t = tuning_of(lab->offloads, lab->n_offloads, end);
 
-		for (int k = 0; k < lab->n_offloads; k++) {
-			const struct lab_offload *o = &lab->offloads[k];
-
-			if ((!o->node || o->node == end->node) &&
-			    (!o->ifname || strcmp(o->ifname, end->ifname) == 0)) {
-				found = o;
-			}
-		}
-		if ((found || link->wired) &&
-		    set_offload(lab, found ? found->where : link->where, end, found && found->on)) {
+		if ((t || link->wired) && set_offload(lab, t ? t->where : link->where, end,
+						      t && strcmp(t->value, "on") == 0)) {
 			return -1;
+		}
+	}
+	return 0;
+}
+
+/* /sys shows the interfaces of the namespace it was mounted in: `ip netns exec` mounts it anew. */
+static int set_steerings(struct lab *lab)
+{
+	for (int i = 0; i < 2 * lab->n_links; i++) {
+		const struct lab_end *end = &lab->links[i / 2].end[i % 2];
+		const struct lab_tuning *t = tuning_of(lab->steerings, lab->n_steerings, end);
+		const char *script =
+		    "for queue in /sys/class/net/$1/queues/rx-*; do echo $2 >$queue/rps_cpus || "
+		    "exit 1; done";
+
+		if (t) {
+			const char *argv[] = {
+			    "ip",	 "netns",  "exec", lab_netns(lab, end->node->name),
+			    "sh",	 "-c",	   script, "rps",
+			    end->ifname, t->value, NULL};
+
+			if (lab_tool(lab, t->where, NULL, argv)) {
+				return -1;
+			}
 		}
 	}
 	return 0;
@@ -457,7 +488,7 @@ int lab_build(struct lab *lab)
 	if ((has_wires(lab) && bring_up_wires(lab)) || for_nodes(lab, bring_up)) {
 		return -1;
 	}
-	if (set_offloads(lab) || set_rates(lab) || wait_running(lab)) {
+	if (set_offloads(lab) || set_steerings(lab) || set_rates(lab) || wait_running(lab)) {
 		return -1;
 	}
 	return for_nodes(lab, give_addresses) || for_nodes(lab, give_routes) ? -1 : 0;

@@ -80,20 +80,20 @@ static int check_links(struct lab *lab)
 	return 0;
 }
 
-static int check_offloads(struct lab *lab)
+static int check_tunings(struct lab *lab, const struct lab_tuning *tunings, int n)
 {
-	for (int i = 0; i < lab->n_offloads; i++) {
-		const struct lab_offload *o = &lab->offloads[i];
-		bool found = !o->ifname;
+	for (int i = 0; i < n; i++) {
+		const struct lab_tuning *t = &tunings[i];
+		bool found = !t->ifname;
 
 		for (int k = 0; k < 2 * lab->n_links && !found; k++) {
 			const struct lab_end *end = &lab->links[k / 2].end[k % 2];
 
-			found = end->node == o->node && strcmp(end->ifname, o->ifname) == 0;
+			found = end->node == t->node && strcmp(end->ifname, t->ifname) == 0;
 		}
 		if (!found) {
-			return lab_fail(lab, o->where, "no link makes an interface '%s' there",
-					o->ifname);
+			return lab_fail(lab, t->where, "no link makes an interface '%s' there",
+					t->ifname);
 		}
 	}
 	return 0;
@@ -116,7 +116,9 @@ int lab_check(struct lab *lab)
 	if (lab->n_nodes == 0) {
 		return lab_fail(lab, NULL, "%s: no node; write at least: node NAME", lab->file);
 	}
-	return check_vars(lab) || check_links(lab) || check_addresses(lab) || check_offloads(lab)
+	return check_vars(lab) || check_links(lab) || check_addresses(lab) ||
+		       check_tunings(lab, lab->offloads, lab->n_offloads) ||
+		       check_tunings(lab, lab->steerings, lab->n_steerings)
 		   ? -1
 		   : 0;
 }

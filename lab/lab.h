@@ -91,11 +91,12 @@ struct lab_sysctl {
 	const char *value;
 };
 
-struct lab_offload {
+/* `offload` or `rps` of interfaces; the last one that fits an interface counts. */
+struct lab_tuning {
 	const char *where;
-	struct lab_node *node;
-	const char *ifname; /* NULL: every interface */
-	bool on;
+	struct lab_node *node; /* NULL: every node */
+	const char *ifname;    /* NULL: every interface */
+	const char *value;     /* on or off; CPUs as a mask, the way rps_cpus takes it */
 };
 
 struct lab_agent {
@@ -148,12 +149,14 @@ struct lab {
 
 	const char *congestion;
 	const char *mtu;
-	int n_nodes, n_links, n_routes, n_sysctls, n_offloads, n_agents, n_configs, n_steps;
+	int n_nodes, n_links, n_routes, n_sysctls, n_offloads, n_steerings;
+	int n_agents, n_configs, n_steps;
 	struct lab_node nodes[LAB_NODES_MAX];
 	struct lab_link links[LAB_LINKS_MAX];
 	struct lab_route routes[LAB_STEPS_MAX];
 	struct lab_sysctl sysctls[LAB_STEPS_MAX];
-	struct lab_offload offloads[LAB_STEPS_MAX];
+	struct lab_tuning offloads[LAB_STEPS_MAX];
+	struct lab_tuning steerings[LAB_STEPS_MAX];
 	struct lab_agent agents[LAB_AGENTS_MAX];
 	struct lab_config configs[LAB_STEPS_MAX];
 	struct lab_step steps[LAB_STEPS_MAX];

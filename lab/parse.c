@@ -201,23 +201,67 @@ static int parse_sysctl(struct lab *lab, const struct lab_line *line)
 	return node_or_all(lab, line, line->words.word[1], &s->node);
 }
 
-static int parse_offload(struct lab *lab, const struct lab_line *line)
+/* NODE[:INTERFACE]|* and what its interfaces get. */
+static int parse_tuning(struct lab *lab, const struct lab_line *line, struct lab_tuning *tuning,
+			const char *value)
 {
 	const char *colon = strchr(line->words.word[1], ':');
 	int bytes = colon ? (int)(colon - line->words.word[1]) : -1;
-	struct lab_offload *o = &lab->offloads[lab->n_offloads];
-	bool on = strcmp(line->words.word[2], "on") == 0;
+
+	*tuning = (struct lab_tuning){line->where, NULL, colon ? colon + 1 : NULL, value};
+	return node_or_all(lab, line, lab_format(lab, "%.*s", bytes, line->words.word[1]),
+			   &tuning->node);
+}
+
+static int parse_offload(struct lab *lab, const struct lab_line *line)
+{
+	const char *value = line->words.word[2];
 
 	if (room(lab, line, lab->n_offloads, LAB_STEPS_MAX, "offload statements")) {
 		return -1;
 	}
-	if (!on && strcmp(line->words.word[2], "off") != 0) {
-		return lab_fail(lab, line->where, "write on or off, not '%s'", line->words.word[2]);
+	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
+		return lab_fail(lab, line->where, "write on or off, not '%s'", value);
 	}
-	*o = (struct lab_offload){line->where, NULL, colon ? colon + 1 : NULL, on};
-	lab->n_offloads++;
-	return node_or_all(lab, line, lab_format(lab, "%.*s", bytes, line->words.word[1]),
-			   &o->node);
+	return parse_tuning(lab, line, &lab->offloads[lab->n_offloads++], value);
+}
+
+/* 0,3 is the mask 9. NULL: not a list of CPUs. */
+static const char *mask_of_cpus(struct lab *lab, const char *list)
+{
+	uint64_t mask = 0;
+	char *end;
+
+	for (;; list = end + 1) {
+		unsigned long cpu = strtoul(list, &end, 10);
+
+		if (*list < '0' || *list > '9' || cpu >= 64 || (*end && *end != ',')) {
+			return NULL;
+		}
+		mask |= UINT64_C(1) << cpu;
+		if (!*end) {
+			/* More words than the machine has CPUs for are refused. */
+			return mask >> 32 ? lab_format(lab, "%x,%08x", (unsigned)(mask >> 32),
+						       (unsigned)mask)
+					  : lab_format(lab, "%x", (unsigned)mask);
+		}
+	}
+}
+
+static int parse_rps(struct lab *lab, const struct lab_line *line)
+{
+	const char *mask = mask_of_cpus(lab, line->words.word[2]);
+
+	if (room(lab, line, lab->n_steerings, LAB_STEPS_MAX, "rps statements")) {
+		return -1;
+	}
+	if (!mask) {
+		return lab_fail(lab, line->where,
+				"'%s' is not a list of CPUs: numbers from 0 to 63 with commas "
+				"between them",
+				line->words.word[2]);
+	}
+	return parse_tuning(lab, line, &lab->steerings[lab->n_steerings++], mask);
 }
 
 int lab_check_mtu(struct lab *lab, const char *where, const char *value)
@@ -404,6 +448,7 @@ static const struct statement STATEMENTS[] = {
     {"route", 4, 0, parse_route, "route NODE PREFIX|default via ADDRESS [dev INTERFACE]"},
     {"sysctl", 4, 4, parse_sysctl, "sysctl NODE|* KEY VALUE"},
     {"offload", 3, 3, parse_offload, "offload NODE[:INTERFACE]|* on|off"},
+    {"rps", 3, 3, parse_rps, "rps NODE[:INTERFACE]|* CPU[,CPU...]"},
     {"file", 3, 0, parse_file, "file NAME LINE..."},
     {"run", 3, 0, parse_command, "run NODE COMMAND..."},
     {"daemon", 3, 0, parse_command, "daemon NODE COMMAND..."},

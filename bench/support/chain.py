@@ -11,8 +11,16 @@ PLANES = {"plain": 0, "dysco": 1, "hmac": 2}
 BOXES = 4
 
 
-def open_lab(options, **variables):
+def open_lab(options, pin="none", **variables):
+    """`pin`: the CPUs CLIENT,SERVER that handle what arrives there, or `none`."""
+    if pin != "none":
+        variables["client_cpu"], variables["server_cpu"] = pin.split(",")
     return Lab(options.build, LAB_FILE, variables)
+
+
+def add_pin_argument(parser):
+    parser.add_argument("--pin", default="0,1", metavar="CLIENT,SERVER",
+                        help="CPUs of the two programs, and of what arrives at their hosts, or `none`; default: 0,1")
 
 
 def add_boxes_argument(parser):

@@ -21,10 +21,11 @@ Sample = namedtuple("Sample", "ns to_server to_client stall_to_server stall_to_c
 class Stream:
     """Runs from `with` to finish()."""
 
-    def __init__(self, path, rate_bits):
+    def __init__(self, path, rate_bits, cpu):
         lab = path.lab
         program = os.path.join(os.path.dirname(os.path.dirname(lab.dysco)), "bench", "streams")
-        words = [program, "-r", str(rate_bits // 8), "-s", str(SAMPLE_MS), "-p", str(PORT), "-B", path.source,
+        words = [] if cpu == "none" else ["taskset", "-c", cpu]
+        words += [program, "-r", str(rate_bits // 8), "-s", str(SAMPLE_MS), "-p", str(PORT), "-B", path.source,
                  *(f"dysco-{lab.name}-{node}" for node in ("client", "server")), path.destination]
         self.samples, self.lost, self.end, self.name = [], None, None, None
         self.opened = threading.Event()

@@ -91,11 +91,14 @@ class Builds(Case):
         self.talks(lab, "10.0.0.9", target="s")
 
     def test_mtu_rate_and_offload(self):
-        lab = self.lab(two("mtu 1400 rate 50mbit", "offload a off\noffload b:a on\n"))
+        lab = self.lab(two("mtu 1400 rate 50mbit", "offload a off\noffload b:a on\nrps * 0\nrps b:a 0,1\n"))
         self.assertIn("mtu 1400", lab.run("a", "ip", "link", "show", "dev", "b"))
         self.assertRegex(lab.run("b", "tc", "qdisc", "show", "dev", "a"), "tbf .*rate 50Mbit")
         self.assertIn("tcp-segmentation-offload: off", lab.run("a", "ethtool", "-k", "b"))
         self.assertIn("tcp-segmentation-offload: on", lab.run("b", "ethtool", "-k", "a"))
+        for node, interface, mask in (("a", "b", 1), ("b", "a", 3)):
+            steering = lab.run(node, "ip", "netns", "exec", f"dysco-{lab.name}-{node}", "cat", f"/sys/class/net/{interface}/queues/rx-0/rps_cpus")
+            self.assertEqual(int(steering.replace(",", ""), 16), mask)
 
     def test_sysctls(self):
         lab = self.lab(two(more="box c\nset congestion reno\nsysctl * net.ipv4.tcp_sack 0\nsysctl b net.ipv4.tcp_fin_timeout 7\n"))
@@ -195,6 +198,9 @@ BAD = (  # line that is wrong, text, what must be said
     (2, "node a\nsysctl a kernel.pid_max 3\n", "network namespace"),
     (2, "node a\noffload a maybe\n", "on or off"),
     (2, "node a\noffload a:eth9 on\n", "eth9"),
+    (2, "node a\nrps a 0,\n", "list of CPUs"),
+    (2, "node a\nrps a 64\n", "list of CPUs"),
+    (2, "node a\nrps a:eth9 0\n", "eth9"),
     (1, "set colour blue\n", "colour"),
     (1, "run a true\n", "no node 'a'"),
     (2, "node a\nready a tcp http\n", "write: ready"),
