@@ -383,8 +383,7 @@ void dysco_anchor_peer_done(struct dysco_core *core, const struct dysco_mail *ma
 		return;
 	}
 	a->seen |= DYSCO_ATTEMPT_PEER_DONE | DYSCO_ATTEMPT_CUT_SEEN;
-	/* It has all that we sent on the old path, even if no acknowledgement came to say so. */
-	a->two.acked = dysco_seq_max(a->two.acked, a->two.cut);
+	dysco_relay_peer_done(core, mail->w->now_ns, a, mail->w->out);
 	if (a->state != DYSCO_ATTEMPT_TWO_PATHS &&
 	    !(mail->msg.attempt.flags & DYSCO_CONTROL_SEEN)) {
 		dysco_reply(core, mail, DYSCO_MSG_DONE, DYSCO_NACK_NONE, DYSCO_CONTROL_SEEN);

@@ -10,7 +10,7 @@
 #include "core/twopath.h"
 #include "datapath/leg.h"
 
-#define DYSCO_ATTEMPT_LAYOUT 4
+#define DYSCO_ATTEMPT_LAYOUT 5
 #define DYSCO_NO_ATTEMPT     0 /* record 0 is never used */
 #define DYSCO_NONCES_OVER    64
 

@@ -156,9 +156,11 @@ void dysco_forward(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 	dysco_emit(w, outward ? DYSCO_ACT_SEND : DYSCO_ACT_DELIVER, slot, &copy);
 }
 
-bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
-			enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
-			uint32_t ack, uint16_t exid, const uint8_t *payload, size_t bytes)
+/* Numbers as they are; the tuple is that of the side it goes to. */
+static bool emit_made(struct dysco_core *core, struct dysco_actions *out,
+		      enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
+		      uint32_t ack, uint16_t window, uint16_t exid, const uint8_t *payload,
+		      size_t bytes)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	struct dysco_tuple tuple =
@@ -169,13 +171,8 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 	if (out->count >= DYSCO_ACTIONS_MAX) {
 		return false;
 	}
-	if (kind == DYSCO_ACT_SEND && (leg->flags & DYSCO_LEG_OFFSETS)) {
-		seq += leg->offsets.seq_out;
-		ack -= leg->offsets.seq_in;
-	}
 	made = dysco_edit_make_segment(&out->arena[out->used], sizeof(out->arena) - out->used,
-				       &tuple, seq, ack, flags, leg->run[DYSCO_OUT].window, exid,
-				       payload, bytes);
+				       &tuple, seq, ack, flags, window, exid, payload, bytes);
 	if (made == 0) {
 		return false;
 	}
@@ -188,26 +185,55 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 	return true;
 }
 
+/* What was written as payload of the packet at `at` becomes options: the header is longer. */
+static void make_options(struct dysco_actions *out, uint32_t at, size_t options)
+{
+	uint8_t *data = &out->arena[at];
+	struct dysco_packet p;
+
+	dysco_packet_parse(&p, data, data + (out->used - at), out->used - at);
+	data[p.l4 + 12] = (uint8_t)(data[p.l4 + 12] + (options / 4 << 4));
+	dysco_edit_checksum(&p, data, out->used - at);
+}
+
+bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
+			enum dysco_action_kind kind, uint32_t slot, uint8_t flags, uint32_t seq,
+			uint32_t ack, uint16_t exid, const uint8_t *payload, size_t bytes)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+
+	if (kind == DYSCO_ACT_SEND && (leg->flags & DYSCO_LEG_OFFSETS)) {
+		seq += leg->offsets.seq_out;
+		ack -= leg->offsets.seq_in;
+	}
+	return emit_made(core, out, kind, slot, flags, seq, ack, leg->run[DYSCO_OUT].window, exid,
+			 payload, bytes);
+}
+
 bool dysco_emit_tcp(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 		    uint8_t flags, uint32_t seq, uint32_t ack, const uint8_t *rest, size_t options,
 		    size_t n)
 {
-	const struct dysco_leg *leg = dysco_leg_at(core, slot);
 	uint32_t at = out->used;
-	struct dysco_packet p;
-	uint8_t *data = &out->arena[at];
 
-	if (leg->flags & DYSCO_LEG_OFFSETS) { /* these are the wire's numbers already */
-		seq -= leg->offsets.seq_out;
-		ack += leg->offsets.seq_in;
-	}
-	if (!dysco_emit_segment(core, out, DYSCO_ACT_SEND, slot, flags, seq, ack, 0, rest, n)) {
+	if (!emit_made(core, out, DYSCO_ACT_SEND, slot, flags, seq, ack,
+		       dysco_leg_at(core, slot)->run[DYSCO_OUT].window, 0, rest, n)) {
 		return false;
 	}
-	dysco_packet_parse(&p, data, data + (out->used - at), out->used - at);
-	/* What was written as payload becomes options: the header is that much longer. */
-	data[p.l4 + 12] = (uint8_t)(data[p.l4 + 12] + (options / 4 << 4));
-	dysco_edit_checksum(&p, data, out->used - at);
+	make_options(out, at, options);
+	return true;
+}
+
+bool dysco_emit_ack(struct dysco_core *core, struct dysco_actions *out, uint32_t slot, uint32_t seq,
+		    uint32_t ack, uint16_t window, const uint8_t *options, size_t n)
+{
+	uint32_t at = out->used;
+
+	if (!emit_made(core, out, DYSCO_ACT_DELIVER, slot, DYSCO_TCP_ACK, seq, ack, window, 0,
+		       options, n)) {
+		return false;
+	}
+	make_options(out, at, n);
 	return true;
 }
 

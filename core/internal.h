@@ -125,6 +125,10 @@ bool dysco_emit_segment(struct dysco_core *core, struct dysco_actions *out,
 bool dysco_emit_tcp(struct dysco_core *core, struct dysco_actions *out, uint32_t slot,
 		    uint8_t flags, uint32_t seq, uint32_t ack, const uint8_t *rest, size_t options,
 		    size_t n);
+/* In place of the peer: an empty segment for the host, with these numbers, window and n bytes of
+ * TCP options. */
+bool dysco_emit_ack(struct dysco_core *core, struct dysco_actions *out, uint32_t slot, uint32_t seq,
+		    uint32_t ack, uint16_t window, const uint8_t *options, size_t n);
 /* A RST that belongs to no leg, back along the input's link. */
 void dysco_emit_reset(struct dysco_work *w, const struct dysco_tuple *tuple, uint32_t seq,
 		      uint32_t ack);
@@ -209,6 +213,9 @@ uint32_t dysco_relay_next_cut(const struct dysco_core *core, const struct dysco_
 void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a);
 /* The peer's cut is there, in the peer's host numbers. */
 void dysco_relay_peer_cut(struct dysco_core *core, struct dysco_attempt *a, uint32_t cut);
+/* The peer has said DONE: all that our host sent on the old path is acknowledged. */
+void dysco_relay_peer_done(struct dysco_core *core, uint64_t now_ns, struct dysco_attempt *a,
+			   struct dysco_actions *out);
 /* One path is left: NEW when all is done, OLD after a roll-back. The caller sets modes. */
 void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysco_path path);
 /* A packet of the host; one that came by a path, not a control segment. Each answers w->in. */
@@ -223,6 +230,10 @@ void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t s
 /* ---- newpath.c ---- */
 /* A SYN-ACK has come to a leg that was changed. */
 void dysco_handshake_is_over(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
+
+#define DYSCO_TIMESTAMP_BYTES 12
+/* The option, with what aligns it; its bytes. */
+size_t dysco_put_timestamp(uint8_t *at, uint32_t tsval, uint32_t tsecr);
 
 /* ---- replay.c ---- */
 enum dysco_reason dysco_replay_check(struct dysco_core *core, uint64_t sender, uint64_t counter);

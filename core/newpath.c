@@ -31,7 +31,7 @@ uint32_t dysco_packet_tsval(const struct dysco_packet *p, const uint8_t *data, c
 
 /* ---- segments of our own, with options ---- */
 
-static size_t put_timestamp(uint8_t *at, uint32_t tsval, uint32_t tsecr)
+size_t dysco_put_timestamp(uint8_t *at, uint32_t tsval, uint32_t tsecr)
 {
 	at[0] = 1; /* no-operation, to align what follows */
 	at[1] = 1;
@@ -89,8 +89,8 @@ static void emit(struct dysco_core *core, struct dysco_actions *out, uint32_t in
 		n = put_syn_options(rest, &o);
 	}
 	if (dysco_leg_has_timestamps(leg)) {
-		n += put_timestamp(rest + n, leg->ts_first,
-				   (flags & DYSCO_TCP_ACK) ? a->peer_ts : 0);
+		n += dysco_put_timestamp(rest + n, leg->ts_first,
+					 (flags & DYSCO_TCP_ACK) ? a->peer_ts : 0);
 	}
 	if (bytes) {
 		memcpy(rest + n, message, bytes);
@@ -112,8 +112,8 @@ void dysco_handshake_is_over(struct dysco_core *core, struct dysco_work *w, uint
 	size_t n = 0;
 
 	if (dysco_leg_has_timestamps(leg)) {
-		n = put_timestamp(rest, leg->ts_first + leg->offsets.ts_out,
-				  dysco_packet_tsval(&w->p, data, data + w->in->bytes));
+		n = dysco_put_timestamp(rest, leg->ts_first + leg->offsets.ts_out,
+					dysco_packet_tsval(&w->p, data, data + w->in->bytes));
 	}
 	dysco_drop(core, w, slot, DYSCO_REASON_LATE);
 	dysco_emit_tcp(core, w->out, slot, DYSCO_TCP_ACK, sent->seq_end + leg->offsets.seq_out,

@@ -5,7 +5,7 @@
  * The running fields of both legs hold the same numbers, the host's, so that
  * either leg can be the one that stays.
  */
-#include "core/internal.h"
+#include "core/reconfig.h"
 #include "core/segment.h"
 
 #include <string.h>
@@ -142,6 +142,50 @@ static uint16_t window_left(const struct dysco_leg *leg, uint32_t edge, uint32_t
 	return (uint16_t)(left < UINT16_MAX ? left : UINT16_MAX);
 }
 
+/* No window scale, no number and no time that it has not got from its peer. */
+static bool tell_host(struct dysco_core *core, const struct dysco_attempt *a,
+		      struct dysco_actions *out)
+{
+	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	const struct dysco_two *two = &a->two;
+	uint8_t options[DYSCO_TIMESTAMP_BYTES];
+	size_t n = 0;
+
+	if (dysco_leg_has_timestamps(old)) {
+		if (!two->has_ts || !two->host_has_ts) {
+			return false; /* without them it could not take it (RFC 7323 3.2) */
+		}
+		n = dysco_put_timestamp(options, two->tsval, two->host_tsval);
+	}
+	return dysco_emit_ack(core, out, a->old_slot, two->seq_end, two->acked,
+			      window_left(old, two->edge, two->acked), options, n);
+}
+
+/*
+ * The acknowledgement of all below the cut may have been lost, or come when the old path is
+ * no more. One at the base of the new path does not say it (docs/protocol.md 12.5), so a host
+ * that has sent nothing since would send again what nobody waits for.
+ */
+void dysco_relay_peer_done(struct dysco_core *core, uint64_t now_ns, struct dysco_attempt *a,
+			   struct dysco_actions *out)
+{
+	struct dysco_two *two = &a->two;
+	struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
+	uint32_t used = out->used;
+	struct dysco_packet p;
+
+	if (dysco_two_sent_done(two)) {
+		return;
+	}
+	two->acked = two->cut;
+	if (!tell_host(core, a, out)) {
+		return;
+	}
+	dysco_packet_parse(&p, &out->arena[used], &out->arena[out->used], out->used - used);
+	dysco_step_see(old, &p, DYSCO_IN, out->used - used, now_ns);
+	copy_numbers(old, dysco_leg_at(core, a->new_slot), DYSCO_IN);
+}
+
 void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysco_path path)
 {
 	struct dysco_leg *leg = dysco_leg_at(core, slot_on(a, path));
@@ -199,6 +243,18 @@ static bool below_old_floor(struct dysco_work *w, const struct dysco_attempt *a,
 	       answer_host(w, a->old_slot, s);
 }
 
+/* What the host echoes has been delivered to it (RFC 7323 4.3). */
+static void note_times(struct dysco_two *two, const struct dysco_segment *s)
+{
+	if (!s->has_ts || (s->flags & DYSCO_TCP_RST)) {
+		return;
+	}
+	two->tsval = two->has_ts ? two->tsval : s->tsecr;
+	two->has_ts = true;
+	two->host_tsval = s->tsval;
+	two->host_has_ts = true;
+}
+
 void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a)
 {
 	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
@@ -211,6 +267,7 @@ void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco
 		dysco_drop(core, w, a->old_slot, DYSCO_REASON_BAD_PACKET);
 		return;
 	}
+	note_times(&a->two, &s);
 	if (below_old_floor(w, a, &s)) {
 		return;
 	}

@@ -69,10 +69,11 @@ struct dysco_two {
 	 * seen all that our host may acknowledge.
 	 */
 	dysco_seq_t held_end, new_end;
-	uint32_t tsval; /* highest delivered to our host, when has_ts */
+	uint32_t tsval;	     /* highest delivered to our host, when has_ts */
+	uint32_t host_tsval; /* last that our host has sent, when host_has_ts */
 	bool peer_known;
 	bool owes[2]; /* something came in on the path that has not been answered on it */
-	bool has_ts;
+	bool has_ts, host_has_ts;
 	bool holds; /* new_end has not reached held_end; set with it after dysco_two_start() */
 	bool reset; /* a RST that counts went through */
 	/* Numbers have gone so far past the cut that nobody speaks of what is below any more. */

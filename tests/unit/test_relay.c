@@ -8,6 +8,7 @@
  *                        `-- new leg, 10.0.0.1:50000 to 10.0.0.3:50001
  */
 #include "core/segment.h"
+#include "tests/unit/packets.h"
 #include "tests/unit/rig.h"
 
 #include <setjmp.h>
@@ -388,6 +389,77 @@ static void the_floor_goes_away(void **state)
 	end(&s);
 }
 
+/* The acknowledgement of what was sent below the cut was lost, or will come to a tombstone. */
+static void the_peers_done_acknowledges(void **state)
+{
+	struct scene s = begin(true);
+	struct rig_packet late = from_path(&s, DYSCO_PATH_OLD, PEER, CUT, DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet got;
+
+	(void)state;
+	dysco_relay_peer_done(s.core, 9, &s.a, s.out);
+	got = result(&s, 0, DYSCO_ACT_DELIVER, s.a.old_slot);
+	assert_int_equal(got.p.flags, DYSCO_TCP_ACK);
+	assert_int_equal(got.p.seq, PEER);
+	assert_int_equal(got.p.ack, CUT);
+	assert_int_equal(got.p.window, 900); /* up to where it was granted at the cut */
+	assert_int_equal(got.p.payload_bytes, 0);
+	assert_int_equal(dysco_leg_at(s.core, s.a.new_slot)->run[DYSCO_IN].ack, CUT);
+	s.out->count = 0;
+	dysco_relay_peer_done(s.core, 9, &s.a, s.out); /* DONE is repeated */
+	assert_int_equal(s.out->count, 0);
+	relay_in(&s, DYSCO_PATH_OLD, &late);
+	assert_int_equal(s.out->list[0].kind, DYSCO_ACT_DELIVER); /* two of them, as of TCP's own */
+	end(&s);
+}
+
+/* A host's segment with timestamps: its own, and what it echoes. */
+static struct rig_packet timed(const struct scene *s, uint32_t seq, uint32_t tsval, uint32_t tsecr)
+{
+	uint8_t options[DYSCO_TIMESTAMP_BYTES];
+	struct recipe r = {.tuple = s->session,
+			   .seq = seq,
+			   .ack = PEER,
+			   .flags = DYSCO_TCP_ACK,
+			   .window = 1000,
+			   .options = options,
+			   .option_bytes = dysco_put_timestamp(options, tsval, tsecr)};
+	struct rig_packet packet = {0};
+
+	packet.bytes = packet_make(packet.data, &r);
+	return packet;
+}
+
+/* In a session with timestamps only once they are known: it would be dropped without. */
+static void the_peers_done_has_its_time(void **state)
+{
+	static const uint8_t expected[] = {1, 1, 8, 10, 0, 0, 0, 77, 0, 0, 0, 50};
+	struct rig_packet said, got;
+
+	(void)state;
+	for (int known = 0; known < 2; known++) {
+		struct scene s = begin(true);
+		struct dysco_leg *old = dysco_leg_at(s.core, s.a.old_slot);
+
+		old->options[DYSCO_OUT].flags |= DYSCO_SYN_TS;
+		old->options[DYSCO_IN].flags |= DYSCO_SYN_TS;
+		said = timed(&s, CUT, 50, 77);
+		if (known) {
+			relay_out(&s, &said);
+		}
+		s.out->count = 0;
+		dysco_relay_peer_done(s.core, 9, &s.a, s.out);
+		assert_int_equal(s.out->count, known);
+		assert_int_equal(s.a.two.acked, CUT);
+		if (known) {
+			got = result(&s, 0, DYSCO_ACT_DELIVER, s.a.old_slot);
+			assert_int_equal(got.p.payload - got.p.l4, 32);
+			assert_memory_equal(got.data + got.p.l4 + 20, expected, sizeof(expected));
+		}
+		end(&s);
+	}
+}
+
 /* The old path carries everything again, with what both have seen meanwhile. */
 static void after_a_roll_back_the_old_leg_knows_all(void **state)
 {
@@ -421,6 +493,8 @@ int main(void)
 	    cmocka_unit_test(afterwards_the_core_translates_too),
 	    cmocka_unit_test(what_is_below_the_floor_is_answered),
 	    cmocka_unit_test(the_floor_goes_away),
+	    cmocka_unit_test(the_peers_done_acknowledges),
+	    cmocka_unit_test(the_peers_done_has_its_time),
 	    cmocka_unit_test(after_a_roll_back_the_old_leg_knows_all),
 	};
 
