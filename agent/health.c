@@ -403,6 +403,7 @@ void dysco_health_tick(struct dysco_agent *agent, uint64_t now_ns)
 	for (uint16_t i = 0; i < agent->config->setup.n_boxes; i++) {
 		look_at_box(agent, now_ns, i);
 	}
+	dysco_astray_tick(agent, now_ns);
 	dysco_paths_tick(agent, now_ns);
 }
 
@@ -427,6 +428,7 @@ static void probed(struct dysco_agent *agent, uint32_t slot)
 	}
 	dysco_paths_answered(agent, &from, reply);
 	dysco_mend_answered(agent, &from, reply);
+	dysco_astray_answered(agent, &from, reply);
 }
 
 void dysco_health_event(struct dysco_agent *agent, const struct dysco_action *action)

@@ -7,6 +7,7 @@
  *   paths.c    data that is not acknowledged: does anything get through, and if not, at
  *              which box?
  *   mend.c     sessions whose box has failed: recovered without it, or closed
+ *   astray.c   legs of boxes that nobody has told of their session's end
  *
  * Everything is begun by the tick; what comes in between is only noted.
  */
@@ -43,6 +44,7 @@ const char *dysco_on_failure_name(enum dysco_on_failure on_failure);
 #define DYSCO_CHANNELS_MAX 1024
 #define DYSCO_CHECKS_MAX   512
 #define DYSCO_MENDS_MAX	   512
+#define DYSCO_STRAYS_MAX   64
 #define DYSCO_NS_PER_MS	   1000000ull
 
 /* A control session to the agent of a host. */
@@ -70,7 +72,7 @@ struct dysco_box_health {
 	struct dysco_addr addr;
 };
 
-/* What is remembered of a leg at an end of a chain between looks at it. */
+/* What is remembered of a leg at an end of a chain, or a LEFT one, between looks at it. */
 struct dysco_watch {
 	uint64_t created_ns; /* of the leg that this is about */
 	uint64_t acked_ns;   /* when `acked` changed last, or all was acknowledged */
@@ -123,11 +125,24 @@ struct dysco_mend {
 	struct dysco_address_list tell; /* who is to be told that the old one is over */
 };
 
+/* A pair of legs whose neighbours are asked whether they have the session; sides: left, right. */
+struct dysco_stray {
+	uint32_t slot; /* the LEFT leg; DYSCO_NO_SLOT: place not used */
+	uint32_t nonce;
+	uint64_t next_ns;
+	uint64_t packets[2]; /* that had come in when it began */
+	bool unknown[2];     /* has said so this time */
+	bool there[2];	     /* has not said so, once, or something has come in */
+	uint8_t rounds;
+	struct dysco_session_id id;
+};
+
 struct dysco_health {
 	struct dysco_box_health box[DYSCO_BOXES_MAX];
 	struct dysco_channel channel[DYSCO_CHANNELS_MAX];
 	struct dysco_check check[DYSCO_CHECKS_MAX];
 	struct dysco_mend mend[DYSCO_MENDS_MAX];
+	struct dysco_stray stray[DYSCO_STRAYS_MAX];
 	struct dysco_watch *watch; /* by slot */
 	uint32_t watches;
 	uint32_t scan;
@@ -180,5 +195,12 @@ void dysco_mend_tick(struct dysco_agent *agent, uint64_t now_ns);
 void dysco_mend_answered(struct dysco_agent *agent, const struct dysco_addr *from,
 			 const struct dysco_msg_probe_reply *reply);
 void dysco_mend_event(struct dysco_agent *agent, const struct dysco_action *action);
+
+/* ---- astray.c ---- */
+/* A leg, of whatever kind: is the session still there, if nothing has come by for long? */
+void dysco_astray_look(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot);
+void dysco_astray_tick(struct dysco_agent *agent, uint64_t now_ns);
+void dysco_astray_answered(struct dysco_agent *agent, const struct dysco_addr *from,
+			   const struct dysco_msg_probe_reply *reply);
 
 #endif

@@ -438,6 +438,7 @@ static void watch(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot)
 
 	if (leg->role == DYSCO_ROLE_LEFT && leg->mode == DYSCO_MODE_FAST) {
 		pass_on(agent, now_ns, slot);
+		dysco_astray_look(agent, now_ns, slot);
 		return;
 	}
 	if (!carries_data(agent, slot)) {

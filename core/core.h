@@ -278,6 +278,12 @@ bool dysco_core_probe(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		      const struct dysco_msg_trace *probe, struct dysco_actions *out);
 /* Sends an empty segment of the session that changes nothing, as TCP keepalive does. */
 bool dysco_core_nudge(struct dysco_core *core, uint32_t slot, struct dysco_actions *out);
+/*
+ * The session of these legs of a box goes by here no more: the box is told that it is over, and
+ * the legs end. The caller has made sure of it (docs/protocol.md 12.14).
+ */
+void dysco_core_leave(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		      struct dysco_actions *out);
 
 /* What a SYN with this session five-tuple from this host would do now (`policy test`): changes
  * nothing. */

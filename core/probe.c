@@ -139,6 +139,14 @@ bool dysco_core_nudge(struct dysco_core *core, uint32_t slot, struct dysco_actio
 	return slot != DYSCO_NO_SLOT && slot <= core->high_slot && nudge(core, slot, out);
 }
 
+void dysco_core_leave(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		      struct dysco_actions *out)
+{
+	out->count = 0;
+	out->used = 0;
+	dysco_leave_box(core, now_ns, slot, out);
+}
+
 /* ---- answering ---- */
 
 /* A leg of the session behind `after` that is not over; attempts that failed may have left others.

@@ -8,6 +8,8 @@
 A box fails by its link going down (host and agent gone for everybody), or by
 no longer forwarding while its host and agent live.
 """
+import socket
+
 import peers
 from test_reconfig import MEGABYTE, Changing, Request
 
@@ -80,7 +82,7 @@ class Detected(Failing):
         "via fw1,fw2 on-failure bypass filter tcp dst port 81",
         "via fw1 filter tcp dst port 82",
         "via pair filter tcp dst port 83",
-        "via fw1 on-failure none filter tcp dst port 84",
+        "via fw1,fw2 on-failure none filter tcp dst port 84",
     )
 
     def count(self, name):
@@ -218,6 +220,37 @@ class Detected(Failing):
         pair.close()
         self.no_sessions()
 
+    def test_nobody_tells(self):
+        """A recovery that was nobody's but the user's leaves two boxes behind: they ask, and know when the session is over."""
+        pair, name = self.start(84)
+        try:
+            for box in ("fw1", "fw2"):
+                self.link(box, False)
+            self.ask(f"session recover {name}")
+            pair.ping()
+        finally:
+            for box in ("fw1", "fw2"):
+                self.link(box, True)
+        self.assertEqual(self.chain(name), ["client", "server"])
+        for box in ("fw1", "fw2"):
+            self.assertTrue(self.lab.sessions(self.lab.agent_of(box), f"host {box}"), box)
+        pair.close()
+        self.no_sessions()
+
+    def test_silence_is_no_end(self):
+        """Half closed, with nothing to say: the boxes ask, and are told that it lives."""
+        pair, _ = self.start(81)
+        before = {box: self.lab.count(box, "left_behind") for box in ("fw1", "fw2")}
+        answered = self.lab.count("server", "probes_answered"), self.lab.count("client", "probes_answered")
+        pair.client.shutdown(socket.SHUT_WR)
+        peers.eventually(lambda: self.lab.count("server", "probes_answered") > answered[0] + 3 and self.lab.count("client", "probes_answered") > answered[1] + 3,
+                         "the boxes ask nobody")
+        pair.server.sendall(b"at last")
+        self.assertEqual(peers.read_exactly(pair.client, 7), b"at last")
+        self.assertEqual({box: self.lab.count(box, "left_behind") for box in before}, before)
+        pair.close()
+        self.no_sessions()
+
     def test_settings(self):
         self.refused("health", "syntax", "on or off")
         self.refused("health maybe", "bad_value", "maybe")
@@ -256,7 +289,7 @@ class Lossy(Detected):
     policies = ("via fw1,fw2 on-failure bypass filter tcp dst port 81",)
     links = {"fw1": "loss 5% delay 30ms"}
     test_host_gone = test_no_forwarding = test_replaced = test_closed = None
-    test_nat_is_not_left_out = test_no_alarm = test_settings = None
+    test_nat_is_not_left_out = test_no_alarm = test_settings = test_nobody_tells = test_silence_is_no_end = None
 
     def test_no_alarm_over_bad_links(self):
         pair, name = self.start(81)

@@ -240,17 +240,17 @@ static void session_by(const char *policy)
 
 #define FILTER "filter tcp dst port 80"
 
-static void ordinary_session(void)
+static inline void ordinary_session(void)
 {
 	session_by("policy replace http via fw,ids1 " FILTER);
 }
 
-static void has_unanswered_data(void)
+static inline void has_unanswered_data(void)
 {
 	leg()->run[DYSCO_OUT].seq_end = leg()->run[DYSCO_IN].ack + 100;
 }
 
-static void state_of(int i, const char *wanted)
+static inline void state_of(int i, const char *wanted)
 {
 	char path[64];
 
