@@ -193,17 +193,22 @@ static bool is_asking(const struct dysco_core *core, uint32_t slot)
 	       dysco_attempt_at(core, index)->state == DYSCO_ATTEMPT_REQUESTING;
 }
 
+/* `next` of what the left neighbour tells is this host. */
+static bool is_addressed(const struct dysco_core *core, const struct dysco_leg *leg,
+			 const struct dysco_address_list *told)
+{
+	const struct dysco_host *host = dysco_setup_host(core->setup, leg->host);
+
+	return host && dysco_host_has(host, &told->hops[told->next].addr);
+}
+
 void dysco_chain_told(struct dysco_core *core, struct dysco_work *w, uint32_t slot)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, slot);
-	const struct dysco_host *host = dysco_setup_host(core->setup, leg->host);
-	uint32_t right = faces_right(leg) ? slot : leg->partner;
 	struct dysco_msg_chain msg;
 
 	dysco_message_read_chain(&msg, w->in->data + w->p.payload);
-	if (is_asking(core, right) ||
-	    (!faces_right(leg) &&
-	     (!host || !dysco_host_has(host, &msg.list.hops[msg.list.next].addr)))) {
+	if (faces_right(leg) ? is_asking(core, slot) : !is_addressed(core, leg, &msg.list)) {
 		return;
 	}
 	dysco_chain_learn(core, slot, &msg.list);

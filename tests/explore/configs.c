@@ -228,7 +228,7 @@ const struct xp_config xp_configs[] = {
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT, [4] = XP_BOX_STRICT},
      .app = {{.units = 0, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(1), .script = {REPLACE(0, 1, 4), REPLACE(2, 1), REPLACE(3, 1, 4)}},
-    {"side-by-side", "both sides of a box change at once", .hosts = 5, .chain = {2},
+    {"side-by-side", "both sides of a box change at once", .knows = true, .hosts = 5, .chain = {2},
      .box = {[2] = XP_BOX_STRICT, [3] = XP_BOX_STRICT, [4] = XP_BOX_STRICT},
      .app = {{.units = 1, .closes = XP_STAY_OPEN}, {.units = 0, .closes = XP_STAY_OPEN}}, PLAIN,
      NUMBERS, AGED(1), .script = {REPLACE(0, 2, 3), REPLACE(2, 1, 4)}},

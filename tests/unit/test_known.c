@@ -212,6 +212,32 @@ static void long_chains_are_cut(void **state)
 	rig_free(w->rig);
 }
 
+/* LOCKED will tell what lies to the right, and nothing of the other side. */
+static void who_asks_to_the_right_hears_of_its_left(void **state)
+{
+	static const int told[] = {EXTRA, BOX, SERVER, -1};
+	struct world *w = established();
+	struct rig_agent *client = &w->rig->agent[CLIENT], *box = &w->rig->agent[BOX];
+	struct dysco_address_list *list = &client->sim.cold[right_leg(w, CLIENT)].list;
+	struct dysco_address_list path = path_of(SERVER, -1);
+
+	(void)state;
+	assert_int_not_equal(dysco_core_reconfigure(&box->core, w->rig->now_ns, right_leg(w, BOX),
+						    DYSCO_KIND_ORDINARY, &path, &box->out),
+			     DYSCO_NO_ATTEMPT); /* its LOCK is still on its way */
+	*list = (struct dysco_address_list){.next = 1, .count = 3};
+	for (uint8_t i = 0; i < list->count; i++) {
+		list->hops[i].addr = rig_addr(told[i], true);
+	}
+	client->out.count = 0;
+	dysco_chain_tell(&client->core, &client->out, right_leg(w, CLIENT));
+	carry_out(w, CLIENT, NULL, DYSCO_OUT);
+	run(w);
+	knows(w, BOX, told, 2);
+	knows(w, SERVER, told, 2);
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +249,7 @@ int main(void)
 	    cmocka_unit_test(the_policy_of_the_first_host_counts),
 	    cmocka_unit_test(boxes_stay_counted),
 	    cmocka_unit_test(long_chains_are_cut),
+	    cmocka_unit_test(who_asks_to_the_right_hears_of_its_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
