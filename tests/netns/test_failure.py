@@ -8,9 +8,12 @@
 A box fails by its link going down (host and agent gone for everybody), or by
 no longer forwarding while its host and agent live.
 """
+import fcntl
 import socket
+import termios
 
 import peers
+from aftermath import dropping
 from test_reconfig import MEGABYTE, Changing, Request
 
 
@@ -237,6 +240,22 @@ class Detected(Failing):
         pair.close()
         self.no_sessions()
 
+    def test_fin_unseen(self):
+        """The left anchor has not seen the FIN, but a number behind it: the new path's box never sees it."""
+        pair, name = self.start(81)
+        with self.lab.monitor(self.lab.agent_of("fw1")) as monitor:
+            with self.lab.rules("r", dropping(f"ip saddr {self.lab.address('client')} tcp flags & fin == fin")):
+                pair.client.shutdown(socket.SHUT_WR)
+                pair.server.sendall(b"number, please.")
+                peers.eventually(lambda: fcntl.ioctl(pair.server, termios.TIOCOUTQ, bytes(4)) == bytes(4), "the client does not acknowledge")
+                request = Request(self.lab, self.lab.agent_of("fw1"), f"session insert {name} fw3 after fw1")
+                peers.eventually(lambda: monitor.wait_for("reconfig_phase", host="fw1")["attempt"]["state"] == "two_paths", "there are no two paths")
+            request.result()
+        self.assertEqual(pair.server.recv(1), b"")
+        self.assertEqual(peers.read_exactly(pair.client, 15), b"number, please.")
+        pair.close()
+        self.no_sessions()
+
     def test_silence_is_no_end(self):
         """Half closed, with nothing to say: the boxes ask, and are told that it lives."""
         pair, _ = self.start(81)
@@ -289,7 +308,7 @@ class Lossy(Detected):
     policies = ("via fw1,fw2 on-failure bypass filter tcp dst port 81",)
     links = {"fw1": "loss 5% delay 30ms"}
     test_host_gone = test_no_forwarding = test_replaced = test_closed = None
-    test_nat_is_not_left_out = test_no_alarm = test_settings = test_nobody_tells = test_silence_is_no_end = None
+    test_nat_is_not_left_out = test_no_alarm = test_settings = test_nobody_tells = test_fin_unseen = test_silence_is_no_end = None
 
     def test_no_alarm_over_bad_links(self):
         pair, name = self.start(81)
