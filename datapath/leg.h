@@ -25,7 +25,7 @@
 #include "rewrite/seq.h"
 #include "wire/message.h"
 
-#define DYSCO_LEG_LAYOUT 4 /* changes whenever a struct of this file does */
+#define DYSCO_LEG_LAYOUT 5 /* changes whenever a struct of this file does */
 #define DYSCO_NO_SLOT	 0 /* slot 0 is never used */
 
 enum dysco_direction { DYSCO_OUT = 0, DYSCO_IN = 1 };
@@ -95,6 +95,7 @@ struct dysco_leg_run {
 	uint8_t seen;	      /* DYSCO_SEEN_* */
 	uint8_t base;	      /* DYSCO_BASE_* */
 	uint8_t provider[24]; /* the datapath's own, zeroed when the leg is made */
+	uint8_t apart[64];    /* see below */
 };
 #define DYSCO_SEEN_ANY	   0x01 /* seq_end is valid */
 #define DYSCO_SEEN_ACK	   0x02 /* ack is valid */
@@ -110,8 +111,11 @@ struct dysco_leg_run {
  */
 #define DYSCO_BASE_AGENTS 1 /* the handshake's, until the host's first */
 #define DYSCO_BASE_HOST	  2 /* the host's: what comes late of the handshake counts no more */
-_Static_assert(sizeof(struct dysco_leg_run) == 64,
-	       "a cache line: the directions run on different CPUs");
+/*
+ * The directions run on different CPUs, and CPUs fetch cache lines in aligned pairs: with one line
+ * each, side by side, every packet had to get its line back from the other CPU (ADR 22).
+ */
+_Static_assert(sizeof(struct dysco_leg_run) == 128, "a pair of cache lines");
 
 struct dysco_leg {
 	/* decision fields; the core writes them, `mode` last */
@@ -135,7 +139,7 @@ struct dysco_leg {
 	/* running fields, by enum dysco_direction */
 	struct dysco_leg_run run[2];
 };
-_Static_assert(sizeof(struct dysco_leg) == 256, "four cache lines");
+_Static_assert(sizeof(struct dysco_leg) == 384, "three pairs of cache lines");
 
 /* How a packet reached us on the link: opaque to the core, for the datapath to answer with. */
 struct dysco_l2 {
