@@ -165,7 +165,7 @@ static void send_syn(struct xp *x, uint8_t side)
 	send(x, side, e->state == XP_TCP_SYN_SENT ? SIM_SYN : SIM_SYN | SIM_ACK, 0, 0);
 }
 
-/* One segment, with whatever may go; false: nothing may. */
+/* One segment, with whatever may go, a FIN included (RFC 9293 3.8.6); false: nothing may. */
 static bool output_one(struct xp *x, uint8_t side)
 {
 	struct xp_end *e = &x->end[side];
@@ -177,7 +177,7 @@ static bool output_one(struct xp *x, uint8_t side)
 		bytes = last < e->edge ? last - e->nxt : (uint32_t)e->edge - e->nxt;
 		bytes = bytes < x->config->mss ? bytes : x->config->mss;
 	}
-	fin = e->closed && e->nxt + bytes == last;
+	fin = e->closed && e->nxt + bytes == last && last < e->edge;
 	if (bytes == 0 && !fin) {
 		return false;
 	}
@@ -505,7 +505,7 @@ void xp_end_keepalive(struct xp *x, uint8_t side)
 
 static bool window_shut(const struct xp_end *e)
 {
-	return e->una == e->max && e->max < 1u + e->written;
+	return e->una == e->max && e->max < 1u + e->written + e->closed;
 }
 
 bool xp_end_armed(const struct xp *x, uint8_t side)
