@@ -396,7 +396,7 @@ static bool is_its_end(const struct dysco_agent *agent, const struct dysco_mend 
 		return false;
 	}
 	return action->event == DYSCO_EVENT_RECONFIG_FAILED
-		   ? action->slot == m->slot
+		   ? action->slot == m->slot && a->nonce != m->attempt_nonce
 		   : a->nonce == m->attempt_nonce && a->role == DYSCO_PART_LEFT_ANCHOR &&
 			 a->new_slot == action->slot;
 }

@@ -120,7 +120,7 @@ static bool has_boxes(const struct dysco_leg *leg, const struct dysco_address_li
 					     : leg->role == DYSCO_ROLE_LAST && list->next > 0;
 }
 
-/* Is it an end of a session with boxes, which carries data by one path? */
+/* Is it an end of a session with boxes, which carries data by one path, and could recover? */
 static bool carries_data(const struct dysco_agent *agent, uint32_t slot)
 {
 	const struct dysco_leg *leg = leg_of(agent, slot);
@@ -132,7 +132,8 @@ static bool carries_data(const struct dysco_agent *agent, uint32_t slot)
 	}
 	state = dysco_leg_state(leg);
 	return (state == DYSCO_STATE_ESTABLISHED || state == DYSCO_STATE_HALF_CLOSED) &&
-	       cold->attempt == DYSCO_NO_ATTEMPT;
+	       (cold->attempt == DYSCO_NO_ATTEMPT ||
+		dysco_core_attempt_gives_way(&agent->core, slot));
 }
 
 static bool is_looked_at(const struct dysco_agent *agent, uint32_t slot)

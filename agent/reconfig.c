@@ -338,8 +338,8 @@ static bool is_end(const struct dysco_agent *agent, const struct dysco_waiting *
 	if (w->box) { /* its record goes with the answer, its leg may have gone before */
 		return a->nonce != w->nonce;
 	}
-	if (action->event == DYSCO_EVENT_RECONFIG_FAILED) {
-		return action->slot == w->slot;
+	if (action->event == DYSCO_EVENT_RECONFIG_FAILED) { /* or of one that gave way to it */
+		return action->slot == w->slot && a->nonce != w->nonce;
 	}
 	return a->nonce == w->nonce && a->role == DYSCO_PART_LEFT_ANCHOR &&
 	       a->new_slot == action->slot;

@@ -32,14 +32,32 @@ static void tell_ready(struct dysco_core *core, struct dysco_actions *out, uint3
 	dysco_ctl_send(core, out, a->to_left, DYSCO_MSG_READY, &msg);
 }
 
+/*
+ * A recovery: the old path is gone, and with it whatever another attempt, for which R has
+ * not cut, still had to say there.
+ */
+static void give_way(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	if (mail->msg.attempt.kind == DYSCO_KIND_RECOVERY && a->role == DYSCO_PART_RIGHT_ANCHOR &&
+	    (a->state == DYSCO_ATTEMPT_REQUESTED || a->state == DYSCO_ATTEMPT_WAITING ||
+	     a->state == DYSCO_ATTEMPT_READY)) {
+		dysco_new_path_reset(core, index, mail->w->out);
+		dysco_anchor_end_failed(core, mail->w->now_ns, index, mail->w->out);
+	}
+}
+
 void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *mail, uint32_t left)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, left);
 	struct dysco_leg_cold *cold = dysco_cold_at(core, left);
-	enum dysco_nack reason =
-	    cold->attempt != DYSCO_NO_ATTEMPT ? DYSCO_NACK_BUSY : dysco_leg_not_ready(leg);
 	uint32_t index = DYSCO_NO_ATTEMPT;
+	enum dysco_nack reason;
 	struct dysco_attempt *a;
+
+	give_way(core, mail, cold->attempt);
+	reason = cold->attempt != DYSCO_NO_ATTEMPT ? DYSCO_NACK_BUSY : dysco_leg_not_ready(leg);
 
 	if (reason == DYSCO_NACK_NONE) {
 		index = dysco_attempt_make(core, DYSCO_PART_RIGHT_ANCHOR, mail->host, &mail->msg);

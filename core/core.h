@@ -243,6 +243,8 @@ bool dysco_core_late_forget(struct dysco_core *core, uint32_t slot);
  */
 uint32_t dysco_core_trigger(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 			    const struct dysco_address_list *path, struct dysco_actions *out);
+/* Is this leg's attempt one that ends when dysco_core_reconfigure() is to begin a recovery? */
+bool dysco_core_attempt_gives_way(const struct dysco_core *core, uint32_t slot);
 /* The left anchor wants it no more; false: no such attempt. Too late it has no effect. */
 bool dysco_core_attempt_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			       struct dysco_actions *out);

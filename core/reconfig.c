@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reconfiguration's front door: commands, messages and timers to whom they concern. */
+#include "core/anchor.h"
 #include "core/reconfig.h"
 
 #include <string.h>
@@ -35,6 +36,28 @@ static bool path_ok(const struct dysco_core *core, const struct dysco_leg *leg,
 	return true;
 }
 
+/* An ordinary change that has not cut is in nobody's way: nothing is on its new path. */
+bool dysco_core_attempt_gives_way(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, dysco_cold_at(core, slot)->attempt);
+
+	return a->role == DYSCO_PART_LEFT_ANCHOR && a->kind == DYSCO_KIND_ORDINARY &&
+	       a->old_slot == slot && !a->cut_made &&
+	       (a->state < DYSCO_ATTEMPT_CUTTING || a->state == DYSCO_ATTEMPT_CANCELLING);
+}
+
+/* R, and who is between, may never hear of it: their leases end, or R hears of the recovery. */
+static void give_way(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
+		     struct dysco_actions *out)
+{
+	uint32_t index = dysco_cold_at(core, slot)->attempt;
+
+	if (dysco_attempt_at(core, index)->state != DYSCO_ATTEMPT_CANCELLING) {
+		dysco_anchor_cancel(core, now_ns, index, DYSCO_NACK_TIMEOUT, out);
+	}
+	dysco_anchor_end_failed(core, now_ns, index, out);
+}
+
 static enum dysco_nack cannot_start(const struct dysco_core *core, uint32_t slot, uint8_t kind,
 				    const struct dysco_address_list *path)
 {
@@ -47,7 +70,8 @@ static enum dysco_nack cannot_start(const struct dysco_core *core, uint32_t slot
 	if (!path_ok(core, leg, path)) {
 		return DYSCO_NACK_INVALID;
 	}
-	if (dysco_cold_at(core, slot)->attempt != DYSCO_NO_ATTEMPT) {
+	if (dysco_cold_at(core, slot)->attempt != DYSCO_NO_ATTEMPT &&
+	    !(kind == DYSCO_KIND_RECOVERY && dysco_core_attempt_gives_way(core, slot))) {
 		return DYSCO_NACK_BUSY;
 	}
 	return kind == DYSCO_KIND_LATE ? dysco_leg_not_settled(leg) : dysco_leg_not_ready(leg);
@@ -99,6 +123,9 @@ uint32_t dysco_left_start(struct dysco_core *core, uint64_t now_ns, uint32_t slo
 	*reason = cannot_start(core, slot, kind, path);
 	if (*reason != DYSCO_NACK_NONE) {
 		return DYSCO_NO_ATTEMPT;
+	}
+	if (dysco_cold_at(core, slot)->attempt != DYSCO_NO_ATTEMPT) {
+		give_way(core, now_ns, slot, out);
 	}
 	*reason = DYSCO_NACK_RESOURCES;
 	return start(core, now_ns, slot, nonce ? nonce : dysco_random(core) | 1, kind, path, out);

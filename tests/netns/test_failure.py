@@ -13,8 +13,9 @@ import socket
 import termios
 
 import peers
-from aftermath import dropping
+from aftermath import dropping, message
 from test_reconfig import MEGABYTE, Changing, Request
+from topology import Refused
 
 
 class Failing(Changing):
@@ -240,6 +241,22 @@ class Detected(Failing):
         pair.close()
         self.no_sessions()
 
+    def test_change_under_way(self):
+        """Somebody's change waits for an answer that will not come by the dead box: it gives way."""
+        pair, name = self.start(81)
+        with self.lab.monitor("client") as monitor:
+            with self.lab.rules("r", dropping(message("LOCK"))):
+                request = Request(self.lab, "client", f"session insert {name} fw3 after client")
+                monitor.wait_for("reconfig_phase", host="client")
+                self.fail("fw1")
+            pair.client.sendall(b"lost")
+            monitor.wait_for("recovered")
+        with self.assertRaises(Refused):
+            request.result()
+        self.assertEqual(peers.read_exactly(pair.server, 4), b"lost")
+        self.assertEqual(self.chain(name), ["client", "fw2", "server"])
+        pair.close()
+
     def test_fin_unseen(self):
         """The left anchor has not seen the FIN, but a number behind it: the new path's box never sees it."""
         pair, name = self.start(81)
@@ -308,7 +325,7 @@ class Lossy(Detected):
     policies = ("via fw1,fw2 on-failure bypass filter tcp dst port 81",)
     links = {"fw1": "loss 5% delay 30ms"}
     test_host_gone = test_no_forwarding = test_replaced = test_closed = None
-    test_nat_is_not_left_out = test_no_alarm = test_settings = test_nobody_tells = test_fin_unseen = test_silence_is_no_end = None
+    test_nat_is_not_left_out = test_no_alarm = test_settings = test_change_under_way = test_nobody_tells = test_fin_unseen = test_silence_is_no_end = None
 
     def test_no_alarm_over_bad_links(self):
         pair, name = self.start(81)

@@ -112,6 +112,44 @@ static void a_recovery_that_fails_at_a_survivor_is_followed_by_another(void **st
 	rig_free(w->rig);
 }
 
+/* A change asks in vain, or has come further, when the box dies on its old path. */
+static void an_ordinary_change_gives_way(void **state)
+{
+	static const uint8_t lost[] = {DYSCO_MSG_LOCK, DYSCO_MSG_LOCKED, DYSCO_MSG_READY};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lost); i++) {
+		struct world *w = established();
+
+		w->lost_type = lost[i];
+		reconfigure(w, path_of(EXTRA, SERVER));
+		assert_int_equal(w->done + w->failed, 0);
+		w->lost_type = 0;
+		w->box_dead = true;
+		say(w, CLIENT, 106, 506, "lost");
+		assert_int_not_equal(reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1)),
+				     DYSCO_NO_ATTEMPT);
+		assert_int_equal(w->done, 2);
+		say(w, CLIENT, 106, 506, "lost");
+		assert_int_equal(w->delivered[SERVER], 9);
+		rig_free(w->rig);
+	}
+}
+
+/* In two paths there is no way back. */
+static void a_change_that_has_cut_does_not_give_way(void **state)
+{
+	struct world *w = established();
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_DONE;
+	reconfigure(w, path_of(EXTRA, SERVER));
+	assert_int_equal(w->done, 0);
+	assert_int_equal(reconfigure_as(w, DYSCO_KIND_RECOVERY, path_of(SERVER, -1)),
+			 DYSCO_NO_ATTEMPT);
+	rig_free(w->rig);
+}
+
 /* A session without a policy, that the box has never seen, gets a chain. */
 static void a_session_is_adopted(void **state)
 {
@@ -487,6 +525,8 @@ int main(void)
 	    cmocka_unit_test(what_had_arrived_is_not_sent_again),
 	    cmocka_unit_test(what_a_host_holds_comes_once_more),
 	    cmocka_unit_test(a_recovery_that_fails_at_a_survivor_is_followed_by_another),
+	    cmocka_unit_test(an_ordinary_change_gives_way),
+	    cmocka_unit_test(a_change_that_has_cut_does_not_give_way),
 	    cmocka_unit_test(a_session_is_adopted),
 	    cmocka_unit_test(the_other_end_tells_of_the_syns),
 	    cmocka_unit_test(an_inserted_box_is_locked_from_the_start),
