@@ -26,6 +26,8 @@
  *   the ACKs that show windows to the new box before the cuts.
  *   The anchors are the hosts' own agents. No SACK, timestamps, URG, RST: these
  *   are tested on core/twopath.c exhaustively. Windows are not rescaled.
+ *   DEAF: DONE says nothing of what has come. Without it no loss below the cuts lasts, since
+ *   whoever has taken all says so; the rules of hole 10 make things go on sooner.
  *   With LTL a host sends again only when nothing is in flight and no answer due.
  *
  * model              core                                   docs/protocol.md
@@ -92,6 +94,7 @@
 #define PEER(e)	   MOD(OWN(1 - (e)) + D1 + (e) * (D0 - D1)) /* as it sees them */
 #define NUM(e, i)  MOD(OWN(e) + (i))
 #define BASE(s)	   (13 - 7 * (s)) /* of the new path, stream s */
+#define SENT_END(e) NUM(e, nxt[e])
 #define UNITS(e)   (U0 + (e) * (U1 - U0))
 #define TOTAL(e)   (UNITS(e) + 1) /* bytes and FIN */
 #define OLD 0
@@ -107,10 +110,10 @@ bit said[2];
 byte cut[2], peer[2];	 /* in the anchor's host numbers */
 byte acked[2], edge[2];	 /* highest seen for our host */
 byte seq_end[2];	 /* highest end delivered to our host */
-byte told[4];		 /* last acknowledgement sent, by path * 2 + anchor */
-byte edge_new[2];	 /* highest edge sent on the new path */
-bit owes_old[2];
-byte window[2];		 /* largest shown to the new box before R's cut, for stream [e] */
+/* by path * 2 + anchor, while there are two: highest acknowledgement and edge sent, has anything come since */
+byte told[4], told_edge[4];
+bit owes[4];
+byte window[2];		 /* shown to the new box before R's cut, for stream [e] */
 
 /* hosts; positions in the stream: 0 is the first byte */
 byte nxt[2], una[2], may[2]; /* sent up to, acknowledged up to, right edge granted */
@@ -128,6 +131,7 @@ byte losses, dups, hlosses;
 
 /* what is being done: a segment's numbers (to translate, of the wire), 0 in between */
 byte q, a, w, bytes, fin, first, path, from, keep, lost;
+hidden byte mark; /* PSH: at both bases, a host's and no probe */
 hidden byte q2, a2, w2, b2, f2, pos, j, k, p, news, want[2];
 hidden byte pa, pw;
 hidden int t, t2;
@@ -177,6 +181,7 @@ inline box(p, s, number, ack, right, span)
 inline emit(e)
 {
 	pos = (b2 + f2 > 0 -> MOD(q2 - OWN(e)) : 0);
+	mark = p == NEW && mode[e] == TWO && b2 + f2 == 0 && q2 == cut[e] && pa == peer[e] && SENT_END(e) == cut[e];
 	if
 	:: p == NEW && mode[e] >= TWO ->
 		q2 = MOD(q2 - cut[e] + BASE(e));
@@ -197,8 +202,12 @@ inline emit(e)
 	:: else
 	fi;
 	put((1 << 20) + (p << 19) + (e << 18) + (q2 << 14) + (pa << 10) + (pw << 6) + (b2 << 4) +
-	    (f2 << 3) + (pos << 1))
+	    (f2 << 3) + (pos << 1) + mark)
 }
+
+#define IN_TWO(e) (mode[e] == CUTTING || mode[e] == TWO)
+/* The acknowledgement lies at most at the peer's cut, where the new path's numbers begin. */
+#define ACK_IS_OLD(e) (mode[e] < TWO || !AFTER(a, peer[e]))
 
 /* The acknowledgement and the edge that path p may carry. */
 inline clamp(e)
@@ -206,8 +215,8 @@ inline clamp(e)
 	pa = a;
 	pw = w;
 	if
-	:: mode[e] >= TWO && p == OLD -> pa = MIN(a, peer[e])
-	:: mode[e] >= TWO && p == NEW -> pa = MAX(a, peer[e]); pw = MAX(w, peer[e])
+	:: mode[e] == TWO && p == OLD -> pa = MIN(a, peer[e])
+	:: mode[e] == TWO && p == NEW -> pa = MAX(a, peer[e]); pw = MAX(w, peer[e])
 #ifndef WINDOW_UNSEEN
 	/* R may cut at any moment: no more than what the new box was shown */
 	:: mode[e] == CUTTING && p == OLD -> pw = MIN(w, MAX(a, MOD(seq_end[e] + window[1])))
@@ -216,24 +225,77 @@ inline clamp(e)
 	fi
 }
 
-/* Which path a segment of host e without bytes takes, or the acknowledgement of one with bytes. */
-inline route_ack(e)
+/* What each path has to be told for itself, be there bytes or not. */
+inline news_for(e)
 {
 	p = OLD;
 	clamp(e);
-	news = (AFTER(pa, told[OLD * 2 + e]) || owes_old[e]);
+	want[OLD] = AFTER(pa, told[e]);
+	want[NEW] = mode[e] == TWO && AFTER(w, told_edge[2 + e]);
 #ifdef DUPLICATES_DROPPED /* hole 10 */
-	want[OLD] = want[OLD] || AFTER(pa, told[OLD * 2 + e]);
+	want[NEW] = want[NEW] || (mode[e] == TWO && AFTER(MAX(a, peer[e]), told[2 + e]))
 #else
-	want[OLD] = want[OLD] || news || (SPAN == 0 && (mode[e] < TWO || AFTER(peer[e], a)));
-#endif
-	want[NEW] = want[NEW] || (mode[e] >= TWO && AFTER(w, edge_new[e])) ||
-		    (mode[e] >= TWO && AFTER(a, peer[e]) && (SPAN == 0 || AFTER(a, told[NEW * 2 + e])));
+	want[OLD] = want[OLD] || owes[e] || (ACK_IS_OLD(e) && AFTER(w, told_edge[e]));
+	want[NEW] = want[NEW] || (!ACK_IS_OLD(e) && (AFTER(a, told[2 + e]) || owes[2 + e]));
 	/* nothing is missing below the peer's cut: who still asks may wait for a window that was lost */
-	want[NEW] = want[NEW] || (mode[e] >= TWO && a == peer[e] && owes_old[e] && AFTER(w, peer[e]));
-#ifndef DUPLICATES_DROPPED
-	want[NEW] = want[NEW] || (SPAN == 0 && !want[OLD]);
+	want[NEW] = want[NEW] || (mode[e] == TWO && a == peer[e] && owes[e] && AFTER(w, peer[e]))
 #endif
+}
+
+/* The paths of a segment, j of which lie below the cut. */
+inline paths(e)
+{
+	news_for(e);
+	if
+	:: SPAN > 0 ->
+		want[OLD] = want[OLD] || j > 0;
+		want[NEW] = want[NEW] || SPAN > j
+	/* a probe: the path of its number */
+	:: SPAN == 0 && q != SENT_END(e) ->
+		want[OLD] = want[OLD] || j > 0;
+		want[NEW] = want[NEW] || j == 0
+#ifndef DUPLICATES_DROPPED
+	:: SPAN == 0 && q == SENT_END(e) ->
+		want[OLD] = want[OLD] || ACK_IS_OLD(e);
+		want[NEW] = want[NEW] || !ACK_IS_OLD(e)
+#endif
+	:: else
+	fi
+}
+
+/* What of the segment goes by path p: q2, b2 bytes, f2. */
+inline part(e)
+{
+	q2 = q;
+	b2 = bytes;
+	f2 = fin;
+	if
+	:: !IN_TWO(e) -> skip
+	:: IN_TWO(e) && p == OLD ->
+		if
+		:: j == 0 -> /* only its acknowledgement */
+#ifndef OLD_NUMBER_BEYOND_CUT /* hole 14 */
+			q2 = cut[e];
+#endif
+			b2 = 0;
+			f2 = 0
+		:: j > 0 && SPAN > j -> /* FIN with the last part */
+			b2 = (bytes < j -> bytes : j);
+			f2 = 0
+		:: else
+		fi
+	:: IN_TWO(e) && p == NEW ->
+		if
+		:: j > 0 && SPAN > j ->
+			q2 = cut[e];
+			b2 = (bytes > j -> bytes - j : 0)
+		:: j > 0 && SPAN <= j -> /* only its acknowledgement */
+			q2 = SENT_END(e);
+			b2 = 0;
+			f2 = 0
+		:: else
+		fi
+	fi
 }
 
 /* From host e: numbers q to q + bytes + fin. */
@@ -244,57 +306,30 @@ inline route(e)
 	wup[e] = GOT(e);
 	shown[e] = rd[e] + WINDOW;
 	owe[e] = 0;
-	/* bytes below the cut, of all: j */
-	j = ((mode[e] == CUTTING || mode[e] == TWO) && AFTER(cut[e], q) -> MOD(cut[e] - q) : 0);
-	want[OLD] = (mode[e] == ONE || (SPAN > 0 && j > 0));
-	want[NEW] = (mode[e] == DONE || (mode[e] != ONE && SPAN > j));
+	j = (IN_TWO(e) && AFTER(cut[e], q) -> MOD(cut[e] - q) : 0);
 	if
-	:: mode[e] == CUTTING || mode[e] == TWO -> route_ack(e)
-	:: else
+	:: IN_TWO(e) -> paths(e)
+	:: else ->
+		want[OLD] = (mode[e] == ONE);
+		want[NEW] = (mode[e] == DONE)
 	fi;
 	p = 0;
 	do
 	:: p < 2 && want[p] ->
-		q2 = q;
-		b2 = bytes;
-		f2 = fin;
-		if
-		:: p == OLD && mode[e] != ONE && SPAN > 0 && j < SPAN -> /* FIN with the last part */
-			b2 = (bytes < j -> bytes : j);
-			f2 = 0
-		:: p == NEW && SPAN > 0 && j > 0 && j < SPAN ->
-			q2 = cut[e];
-			b2 = (bytes > j -> bytes - j : 0)
-		:: p == NEW && SPAN > 0 && j >= SPAN -> /* only its acknowledgement */
-			q2 = cut[e];
-			b2 = 0;
-			f2 = 0
-		:: else
-		fi;
-		if
-		:: p == OLD && mode[e] != ONE && j == 0 ->
-#ifndef OLD_NUMBER_BEYOND_CUT /* hole 14 */
-			q2 = MIN(q, cut[e]);
-#endif
-			b2 = 0;
-			f2 = 0
-		:: p == NEW && SPAN == 0 && mode[e] != DONE -> q2 = MAX(q, cut[e])
-		:: else
-		fi;
+		part(e);
 		clamp(e);
 		if
-		:: p == OLD -> told[e] = pa; owes_old[e] = 0
-		:: else -> told[2 + e] = a; edge_new[e] = MAX(w, edge_new[e])
+		:: IN_TWO(e) && (p == OLD || mode[e] == TWO) ->
+			told[p * 2 + e] = MAX(pa, told[p * 2 + e]);
+			told_edge[p * 2 + e] = MAX(pw, told_edge[p * 2 + e]);
+			owes[p * 2 + e] = 0
+		:: else
 		fi;
 		emit(e);
 		p++
 	:: p < 2 && !want[p] -> p++
 	:: p >= 2 -> break
-	od;
-	if
-	:: mode[e] == DONE || mode[e] == ONE -> told[e] = 0; told[2 + e] = 0; edge_new[e] = 0
-	:: else
-	fi
+	od
 }
 
 /* Host e is given q, a, w, bytes, fin; it looks at numbers as RFC 9293 3.10.7.4 says. */
@@ -335,44 +370,65 @@ inline host(e)
 	fi
 }
 
-#define LOWERED(e) (mode[e] >= TWO && path == OLD && q == peer[e])
+/* Below what the host has acknowledged; but at p on the old path an acknowledgement had to stop there. */
+#define IS_PROBE(e) (SPAN == 0 && AFTER(PEER(e) + wup[e], q) && !(mode[e] == TWO && path == OLD && q == peer[e]))
+#ifdef CLAMPED_ACK_TAKEN /* hole 11 */
+#define COUNTS(e) true
+#else
+/* at its base the new path's acknowledgement says nothing */
+#define COUNTS(e) (path == OLD || AFTER(a, cut[e]))
+#endif
+
+/* What has come is noted; no news: its acknowledgement is stale, and it grants no more. */
+inline note(e)
+{
+	news = COUNTS(e) && !AFTER(acked[e], a);
+	acked[e] = (news -> a : acked[e]);
+	if
+	/* at the bases it might be an anchor's */
+	:: AFTER(w, edge[e]) && (path == OLD || SPAN > 0 || a != cut[e] || AFTER(q, peer[e]) || mark) ->
+		edge[e] = w;
+		news = 1
+	:: else
+	fi
+}
 
 /* q, a, w, in host numbers of e, have come on path; they become what the host is given. */
 inline merge(e)
 {
-#ifndef CLAMPED_ACK_TAKEN /* hole 11: the base says nothing */
-	if
-	:: path == NEW && a == cut[e] -> a = acked[e]
-	:: else
-	fi;
-#endif
 #ifndef EDGE_OF_OLD_PATH /* hole 13: it says nothing of bytes that take the new one */
 	if
-	:: path == OLD && mode[e] != ONE -> w = MIN(w, cut[e])
+	:: path == OLD -> w = MIN(w, cut[e])
 	:: else
 	fi;
 #endif
-	news = AFTER(a, acked[e]) || AFTER(w, edge[e]);
-	acked[e] = MAX(a, acked[e]);
-	edge[e] = MAX(w, edge[e]);
+	note(e);
 	a = acked[e];
-	w = edge[e];
+	w = MAX(edge[e], acked[e]);
 	if
-	:: SPAN > 0 && path == OLD && mode[e] != ONE -> owes_old[e] = 1
-	/*
-	 * An empty one with news is made acceptable, and so is one that was lowered to
-	 * the cut to enter the old path; one below without news is a probe and is to be answered.
-	 */
+	:: SPAN > 0 -> owes[path * 2 + e] = 1
 #ifdef PROBES_RAISED /* hole 10 */
-	:: SPAN == 0 && mode[e] != ONE -> q = MAX(q, seq_end[e])
+	:: SPAN == 0 -> q = seq_end[e]
 #else
-	:: SPAN == 0 && mode[e] != ONE && (news || LOWERED(e)) -> q = MAX(q, seq_end[e])
-	:: SPAN == 0 && mode[e] != ONE && !news && !LOWERED(e) && path == OLD && AFTER(seq_end[e], q) ->
-		owes_old[e] = 1
+	:: SPAN == 0 && IS_PROBE(e) -> owes[path * 2 + e] = 1 /* the host answers */
+	:: SPAN == 0 && !IS_PROBE(e) && news -> q = seq_end[e]
+	:: SPAN == 0 && !IS_PROBE(e) && !news -> lost = 1
 #endif
-	:: else
-	fi;
-	seq_end[e] = MAX(MOD(q + SPAN), seq_end[e])
+	fi
+}
+
+/* With one path, what comes is the host's as it is; its anchor notes what its receiver would. */
+inline see(e)
+{
+	if
+#ifdef PROBES_RAISED /* for ever */
+	:: SPAN == 0 && mode[e] == DONE -> q = MAX(q, seq_end[e])
+#endif
+	:: SPAN == 0 && AFTER(seq_end[e], q) -> skip
+	:: SPAN > 0 || !AFTER(seq_end[e], q) ->
+		acked[e] = MAX(a, acked[e]);
+		edge[e] = MAX(w, edge[e])
+	fi
 }
 
 #ifdef NO_TOMBSTONE /* hole 24: what is late is read with the new leg's offsets */
@@ -396,7 +452,14 @@ inline deliver(e)
 		:: OLD_MEANING(e) && e == 1 -> q = MOD(q + D0); a = MOD(a - D1); w = MOD(w - D1)
 		:: else
 		fi;
-		merge(e);
+		if
+		:: IN_TWO(e) -> merge(e)
+		:: else -> see(e)
+		fi;
+		if
+		:: SPAN > 0 || !IN_TWO(e) -> seq_end[e] = MAX(MOD(q + SPAN), seq_end[e])
+		:: else
+		fi;
 		if
 		:: !lost -> host(e)
 		:: else
@@ -420,6 +483,7 @@ inline arrive(i)
 	bytes = (net[i] >> 4) & 3;
 	fin = (net[i] >> 3) & 1;
 	first = (net[i] >> 1) & 3;
+	mark = net[i] & 1;
 #ifdef TRAIL
 	if
 	:: keep -> SAY4("@double %d %d %d %d\n", path, from, first, SPAN)
@@ -534,38 +598,47 @@ end:	do
 
 /* ---- anchors: opening, cuts, DONE ---- */
 #define WINDOW_OF(e) (shown[e] - wup[e])
-#define SHOWS_MORE   (WINDOW_OF(1) > window[0] || WINDOW_OF(0) > window[1])
 #ifdef WINDOW_UNSEEN /* hole 19 */
+#define SHOWS_MORE   (WINDOW_OF(1) > window[0] || WINDOW_OF(0) > window[1])
 #define BOX_KNOWS(e) true
 #else
+#define SHOWS_MORE (WINDOW_OF(1) > window[0])
 /* no byte that host e may send now is beyond what the new box was shown */
 #define BOX_KNOWS(e) (!AFTER(edge[e], OWN(e) + nxt[e] + window[e]))
 #endif
 #define ALL_SENT(e) (!AFTER(cut[e], acked[e]))
 #define ALL_TAKEN(e) (!AFTER(peer[e], PEER(e) + wup[e]))
-#ifdef DONE_ALONE /* hole 22 */
+#ifdef DONE_ALONE /* hole 22; nobody hears it */
+#define DEAF
 #define BOTH_DONE(e) said[e]
 #else
 #define BOTH_DONE(e) (said[0] && said[1])
 #endif
 
+#define SAYS(e) :: d_step { WHEN(S_SAYS, e) mode[e] == TWO && !said[e] && ALL_SENT(e) && ALL_TAKEN(e) -> said[e] = 1 TAKEN }
+#define FINISH(e)                                                                 \
+	mode[e] = DONE;                                                               \
+	told[e] = 0; told[2 + e] = 0; told_edge[e] = 0; told_edge[2 + e] = 0; owes[e] = 0; owes[2 + e] = 0
+
 proctype anchors()
 {
 end:	do
-	/* opening ACK, third ACK, again when more can be shown: the windows of the moment */
+	/* opening ACK, again when more can be shown: the window of the moment; L's comes with its cut */
 	:: d_step { WHEN(S_SHOWS, 0) mode[0] == ONE && SHOWS_MORE ->
-		window[0] = (WINDOW_OF(1) > window[0] -> WINDOW_OF(1) : window[0]);
-		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]) TAKEN }
+#ifdef WINDOW_UNSEEN
+		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]);
+#endif
+		window[0] = (WINDOW_OF(1) > window[0] -> WINDOW_OF(1) : window[0]) TAKEN }
 	:: d_step { WHEN(S_CUTS, 0) mode[0] == ONE && BOX_KNOWS(0) ->
 		SAY1("@left_cuts %d\n", 0)
 		mode[0] = CUTTING;
 		cut[0] = NUM(0, nxt[0]);
 #ifndef WINDOW_UNSEEN
 		/* an ACK goes before CUT */
-		window[1] = (WINDOW_OF(0) > window[1] -> WINDOW_OF(0) : window[1]);
+		window[1] = WINDOW_OF(0);
 #endif
 		told[0] = MOD(PEER(0) + wup[0]);
-		edge_new[0] = MOD(PEER(0) + shown[0]);
+		told_edge[0] = MOD(PEER(0) + shown[0]);
 		box_end[2] = BASE(0);
 		box_end[3] = BASE(1);
 		box_edge[2] = MOD(BASE(0) + window[0]);
@@ -578,23 +651,25 @@ end:	do
 		cut[1] = NUM(1, nxt[1]);
 		peer[1] = MOD(cut[0] + D0);
 		told[1] = MOD(PEER(1) + wup[1]);
+		told_edge[1] = MOD(PEER(1) + shown[1]);
 		told[3] = peer[1];
-		edge_new[1] = peer[1];
-		window[0] = 0;
-		window[1] = 0 TAKEN }
+		told_edge[3] = peer[1];
+		window[0] = 0 TAKEN }
 	:: d_step { WHEN(S_TWO, 0) mode[0] == CUTTING && mode[1] >= TWO ->
 		SAY1("@left_two %d\n", 0)
 		mode[0] = TWO;
 		peer[0] = MOD(cut[1] + D1);
 		told[2] = peer[0];
-		edge_new[0] = peer[0] TAKEN }
-	/* DONE, and the other's */
-	:: d_step { WHEN(S_SAYS, 0) mode[0] == TWO && !said[0] && ALL_SENT(0) && ALL_TAKEN(0) -> said[0] = 1 TAKEN }
-	:: d_step { WHEN(S_SAYS, 1) mode[1] == TWO && !said[1] && ALL_SENT(1) && ALL_TAKEN(1) -> said[1] = 1 TAKEN }
-	:: d_step { WHEN(S_DONE, 0) mode[0] == TWO && BOTH_DONE(0) -> SAY1("@left_done %d\n", 0) mode[0] = DONE;
-		told[0] = 0; told[2] = 0; owes_old[0] = 0; edge_new[0] = 0 TAKEN }
-	:: d_step { WHEN(S_DONE, 1) mode[1] == TWO && BOTH_DONE(1) -> SAY1("@right_done %d\n", 0) mode[1] = DONE;
-		told[1] = 0; told[3] = 0; owes_old[1] = 0; edge_new[1] = 0 TAKEN }
+		told_edge[2] = peer[0];
+		window[1] = 0 TAKEN }
+	/* DONE, and the other's: all has come that was sent on the old path, no matter what acknowledgements were lost */
+	SAYS(0) SAYS(1)
+#ifndef DEAF
+	:: d_step { WHEN(S_HEARS, 0) mode[0] == TWO && said[1] && !ALL_SENT(0) -> acked[0] = cut[0] TAKEN }
+	:: d_step { WHEN(S_HEARS, 1) mode[1] == TWO && said[0] && !ALL_SENT(1) -> acked[1] = cut[1] TAKEN }
+#endif
+	:: d_step { WHEN(S_DONE, 0) mode[0] == TWO && BOTH_DONE(0) -> SAY1("@left_done %d\n", 0) FINISH(0) TAKEN }
+	:: d_step { WHEN(S_DONE, 1) mode[1] == TWO && BOTH_DONE(1) -> SAY1("@right_done %d\n", 0) FINISH(1) TAKEN }
 	od
 }
 

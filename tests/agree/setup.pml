@@ -50,11 +50,11 @@ inline compare()
 	c_code {
 		int bound = now.rs == 3 || now.rs == 4 ? now.taken || now.refused : 0;
 
-		now.same = agree_same("left anchor", agree_seen[0], now.ls) &
-			   agree_same("right anchor", agree_seen[1], now.rs) &
-			   agree_same("bound", agree_seen[2], bound) &
-			   agree_same("x at R", agree_seen[3], now.x_at_r) &
-			   agree_same("y at L", agree_seen[4], now.y_at_l) &
+		now.same = agree_same("left anchor", -1, agree_seen[0], now.ls) &
+			   agree_same("right anchor", -1, agree_seen[1], now.rs) &
+			   agree_same("bound", -1, agree_seen[2], bound) &
+			   agree_same("x at R", -1, agree_seen[3], now.x_at_r) &
+			   agree_same("y at L", -1, agree_seen[4], now.y_at_l) &
 			   agree_within("right, before the box:", agree_sent[0], now.r1) &
 			   agree_within("right, behind the box:", agree_sent[1], now.r2) &
 			   agree_within("left, before the box:", agree_sent[2], now.l1) &
@@ -76,15 +76,16 @@ active proctype reader()
 		}
 		if
 		:: line == 1 -> begin()
-		:: line == 2 -> c_code { now.spot = agree_spot; now.what = agree_what; }
+		:: line == 2 -> c_code { now.spot = agree_what; now.what = agree_who; }
 		:: line == 3 -> compare()
 		:: else
 		fi }
 	:: spot == 0 && line == 0 -> break
 	:: timeout && spot != 0 ->
 		c_code {
-			printf("DISAGREE seed %d, line %d: the model cannot take step %d %d: L %d, R %d\n",
-			       agree_seed, agree_step, now.spot, now.what, now.ls, now.rs);
+			agree_where();
+			printf("the model cannot take step %d %d: L %d, R %d\n", now.spot, now.what, now.ls,
+			       now.rs);
 		}
 		assert(false)
 	od

@@ -20,10 +20,14 @@ enum step {
 	S_AGAIN,
 	S_ALL_AGAIN,
 	S_ACK,
-	S_SHOWS = 8,
+	S_PROBE,
+	S_KEEPALIVE,
+	S_READ,
+	S_SHOWS,
 	S_CUTS,
 	S_TWO,
 	S_SAYS,
+	S_HEARS,
 	S_DONE,
 	S_ARRIVES,
 	S_INSIDE,
@@ -47,6 +51,7 @@ struct anchor {
 	uint8_t mode;
 	bool said, failed;
 	uint8_t cut, peer; /* as the model counts */
+	uint8_t acked, edge, seq_end;
 };
 
 struct walk {
@@ -57,10 +62,7 @@ struct walk {
 	uint32_t from; /* packets before this event */
 	struct host host[2];
 	struct anchor before[2], now[2];
-	uint32_t isn[2]; /* first numbers of the new path, once there are cuts */
-	uint32_t cut[2],
-	    acked[2];	      /* highest that an anchor has seen; positions in its host's stream */
-	uint32_t told[2];     /* highest acknowledgement sent on the old path */
+	uint32_t isn[2];      /* first numbers of the new path, once there are cuts */
 	bool routed[ROW_AIR]; /* packets that the model has: segments of the hosts */
 };
 
@@ -111,7 +113,9 @@ static void observe_anchor(struct walk *w, int e)
 	now->said = now->mode == DONE || a->state == DYSCO_ATTEMPT_DONE;
 	if (now->mode >= CUTTING && now->mode <= TWO) {
 		now->cut = mod(own[e] + a->two.cut - first_number[e]);
-		w->cut[e] = a->two.cut - first_number[e];
+		now->acked = mod(own[e] + a->two.acked - first_number[e]);
+		now->edge = mod(own[e] + a->two.edge - first_number[e]);
+		now->seq_end = mod(own[!e] + a->two.seq_end - first_number[!e]);
 		w->isn[e] = a->isn + 1;
 	}
 	if (now->mode == TWO) {
@@ -132,10 +136,8 @@ static void observe(struct walk *w)
 /* ---- what a packet is in the model ---- */
 
 struct meaning {
-	bool segment, empty; /* of the session; else nothing that the model has */
-	bool at_base;	     /* its number is the new path's first */
-	uint32_t ack;	     /* position in the stream that it acknowledges */
-	uint8_t path, from;
+	bool segment; /* of the session; else nothing that the model has */
+	uint8_t path;
 	unsigned int code;
 };
 
@@ -148,19 +150,14 @@ static struct meaning meaning_of(const struct walk *w, const struct row_packet *
 
 	dysco_packet_parse(&p, f->data, f->data + f->bytes, f->bytes);
 	m.path = f->from != BOX && f->to != BOX;
-	m.from = e;
 	if (m.path) {
 		q = mod(base[e] + p.seq - w->isn[e]);
 		a = mod(base[!e] + p.ack - w->isn[!e]);
-		m.ack = p.ack - w->isn[!e] + w->cut[!e];
 	} else {
 		q = mod(own[e] + p.seq - first_number[e]);
 		a = mod(own[!e] + p.ack - first_number[!e]);
-		m.ack = p.ack - first_number[!e];
 	}
 	fin = p.flags & DYSCO_TCP_FIN;
-	m.empty = !p.payload_bytes && !fin;
-	m.at_base = p.seq == w->isn[e];
 	if (p.payload_bytes || fin) {
 		first =
 		    m.path ? mod(0u + q - base[e] + w->now[e].cut - own[e]) : mod(0u + q - own[e]);
@@ -168,7 +165,8 @@ static struct meaning meaning_of(const struct walk *w, const struct row_packet *
 	m.code = 1u << 20 | (unsigned int)m.path << 19 | (unsigned int)e << 18 |
 		 (unsigned int)q << 14 | (unsigned int)a << 10 |
 		 (unsigned int)mod(a + p.window) << 6 | (unsigned int)(p.payload_bytes & 3) << 4 |
-		 (fin ? 8u : 0) | (unsigned int)(first & 3) << 1;
+		 (fin ? 8u : 0) | (unsigned int)(first & 3) << 1 |
+		 (m.path && (p.flags & DYSCO_TCP_PSH) ? 1u : 0);
 	m.segment = !f->control && !f->type && !(p.flags & DYSCO_TCP_SYN);
 	return m;
 }
@@ -180,13 +178,29 @@ static void step(enum step what, unsigned int who)
 	printf("step %d %u\n", (int)what, who);
 }
 
-/* What the anchors have done since; who shows its window does it at the latest for the cut. */
+/* R has sent an ACK of its own, with a window, on the new path. */
+static bool right_shows(const struct walk *w)
+{
+	bool shows = false;
+
+	for (uint32_t i = w->from; i < w->row.n_air; i++) {
+		const struct row_packet *f = &w->row.air[i];
+		struct meaning m = meaning_of(w, f);
+
+		shows |= f->from == RIGHT && m.segment && m.path;
+	}
+	return shows;
+}
+
+/* What the anchors have done since. */
 static void say_anchors(const struct walk *w)
 {
 	const struct anchor *was = w->before, *now = w->now;
 
-	if (was[0].mode == ONE && now[0].mode != ONE) {
+	if (was[1].mode == ONE && right_shows(w)) {
 		step(S_SHOWS, 0);
+	}
+	if (was[0].mode == ONE && now[0].mode != ONE) {
 		step(S_CUTS, 0);
 	}
 	if (was[1].mode == ONE && now[1].mode != ONE) {
@@ -217,8 +231,9 @@ static void say(struct walk *w)
 		const struct host *h = &w->host[e];
 		const struct anchor *a = &w->now[e];
 
-		printf(" %d %d %d %u %d %d %d %d %u %d %u %u", h->nxt, h->una, h->may, h->got,
-		       h->rd, h->wup, h->shown, h->owe, a->mode, a->said, a->cut, a->peer);
+		printf(" %d %d %d %u %d %d %d %d %u %d %u %u %u %u %u", h->nxt, h->una, h->may,
+		       h->got, h->rd, h->wup, h->shown, h->owe, a->mode, a->said, a->cut, a->peer,
+		       a->acked, a->edge, a->seq_end);
 	}
 	for (uint32_t i = w->from; i < w->row.n_air; i++) {
 		if (w->routed[i]) {
@@ -273,29 +288,14 @@ static void hear(struct walk *w)
 	w->row.n_heard = 0;
 }
 
-/*
- * What a host's anchor has sent for it; before the cut, what goes by the new path is the
- * anchor's own. The acknowledgement of bytes that go by the old path has the number of the
- * cut in the model: any other one is lost here, and so are acknowledgements of exactly what
- * was sent before the other's cut, said again: the model has them on the new path.
- */
+/* What a host's anchor has sent for it; before the cut, what goes by the new path is the anchor's
+ * own. */
 static void note_routed(struct walk *w, int e)
 {
-	uint32_t n = w->row.n_air;
-	bool bytes = false;
-
-	for (uint32_t i = w->from; i < n; i++) {
-		struct row_packet *f = &w->row.air[i];
-		struct meaning m = meaning_of(w, f);
+	for (uint32_t i = w->from; i < w->row.n_air; i++) {
+		struct meaning m = meaning_of(w, &w->row.air[i]);
 
 		w->routed[i] = m.segment && (!m.path || w->before[e].mode != ONE);
-		bytes |= m.segment && !m.path && !m.empty;
-		f->lost |= w->routed[i] && m.path && m.empty && bytes && !m.at_base;
-		if (w->routed[i] && !m.path) {
-			f->lost |= m.empty && w->before[e].mode == TWO && m.ack == w->cut[!e] &&
-				   m.ack <= w->told[e];
-			w->told[e] = m.ack > w->told[e] ? m.ack : w->told[e];
-		}
 	}
 }
 
@@ -369,11 +369,43 @@ static void some_again(struct walk *w, int e)
 	}
 }
 
+/*
+ * Zero-window probe, keepalive. While there is one path it has nothing new to say: the core does
+ * not count that, since its receiver drops it; in the model it is said.
+ */
+static void some_probe(struct walk *w, int e)
+{
+	const struct host *h = &w->host[e];
+	bool news = h->wup != got(h) || h->shown != h->rd + w->window;
+
+	if (w->now[e].mode == ONE && news) {
+		return;
+	}
+	if (h->una == h->nxt && h->nxt <= w->units[e] && h->may <= h->nxt) {
+		send(w, e, S_PROBE, h->una - 1, 0, 0);
+	} else if (h->una == h->nxt) {
+		send(w, e, S_KEEPALIVE, h->una - 1, 0, 0);
+	}
+}
+
+/* A closed window that opens is told. */
+static void some_read(struct walk *w, int e)
+{
+	struct host *h = &w->host[e];
+
+	if (h->rd < got(h) && h->rd < w->units[!e]) {
+		h->owe |= h->shown == got(h);
+		h->rd++;
+		step(S_READ, (unsigned int)e);
+		say(w);
+	}
+}
+
 static void some_host(struct walk *w)
 {
 	int e = (int)below(w, 2);
 
-	switch (below(w, 7)) {
+	switch (below(w, 9)) {
 	case 0:
 	case 1:
 	case 2:
@@ -381,6 +413,12 @@ static void some_host(struct walk *w)
 		break;
 	case 3:
 		some_again(w, e);
+		break;
+	case 4:
+		some_probe(w, e);
+		break;
+	case 5:
+		some_read(w, e);
 		break;
 	default:
 		if (w->host[e].owe) {
@@ -392,36 +430,29 @@ static void some_host(struct walk *w)
 
 /* ---- network and anchors ---- */
 
-/*
- * In the model an anchor knows only by acknowledgements that all it sent has come; in the core
- * the other's DONE tells it, too. Nor has it ACKs that anchors send of themselves, once there are
- * two paths. With one path its anchor still gives the highest acknowledgement of all, the core
- * the segment's own: that of a late one must not matter.
- */
+/* The model has no ACKs that anchors send of themselves once there are two paths. */
 static bool may_come(const struct walk *w, uint32_t at)
 {
 	const struct row_packet *f = &w->row.air[at];
-	const struct dysco_attempt *a = row_record(&w->row, f->to, 0);
 
-	if (f->type == DYSCO_MSG_DONE && a && dysco_attempt_is_two_paths(a) &&
-	    !dysco_two_sent_done(&a->two)) {
-		return false;
-	}
-	if (w->routed[at]) {
-		int e = f->to != LEFT;
-		bool one = w->now[e].mode == ONE || w->now[e].mode == DONE;
-
-		return !f->lost && !(one && meaning_of(w, f).ack < w->acked[e]);
-	}
-	return !f->lost && (f->type || f->control || w->now[f->to != LEFT].mode < TWO);
+	return !f->lost &&
+	       (w->routed[at] || f->type || f->control || w->now[f->to != LEFT].mode < TWO);
 }
 
-/* Lost between anchor and host only if it acknowledges nothing new: the model says it again. */
+/* Does this DONE say more of what our host sent than acknowledgements have? */
+static bool is_news(const struct walk *w, const struct row_packet *f)
+{
+	const struct dysco_attempt *a = row_record(&w->row, f->to, 0);
+
+	return f->type == DYSCO_MSG_DONE && a && dysco_attempt_is_two_paths(a) &&
+	       a->state != DYSCO_ATTEMPT_CUTTING && !dysco_two_sent_done(&a->two);
+}
+
 static void deliver(struct walk *w, uint32_t at)
 {
 	struct meaning m = meaning_of(w, &w->row.air[at]);
-	int e = w->row.air[at].to != LEFT;
-	bool inside = w->routed[at] && (int)m.ack <= w->host[e].una && below(w, 8) == 0;
+	bool inside = w->routed[at] && below(w, 8) == 0;
+	bool hears = is_news(w, &w->row.air[at]);
 
 	row_deliver(&w->row, at);
 	if (inside) {
@@ -429,7 +460,9 @@ static void deliver(struct walk *w, uint32_t at)
 	}
 	if (w->routed[at]) {
 		step(inside ? S_INSIDE : S_ARRIVES, m.code);
-		w->acked[e] = m.ack > w->acked[e] ? m.ack : w->acked[e];
+	}
+	if (hears) {
+		step(S_HEARS, w->row.air[at].to != LEFT);
 	}
 	hear(w);
 	say(w);
@@ -487,7 +520,7 @@ static void begin(struct walk *w, uint64_t seed)
 	w->random = seed * 0x9e3779b97f4a7c15u;
 	w->units[0] = (int)below(w, 3);
 	w->units[1] = (int)below(w, 3);
-	w->window = 3;
+	w->window = 1 + (int)below(w, 3);
 	w->busy = 10 + below(w, 50);
 	row_open(&w->row, 1, (uint16_t)w->window);
 	for (int e = 0; e < 2; e++) {
