@@ -620,6 +620,17 @@ end:	do
 	mode[e] = DONE;                                                               \
 	told[e] = 0; told[2 + e] = 0; told_edge[e] = 0; told_edge[2 + e] = 0; owes[e] = 0; owes[2 + e] = 0
 
+/* All has come that e sent on the old path, no matter what acknowledgements were lost: its host is told. */
+inline hears(e)
+{
+	acked[e] = cut[e];
+	q = seq_end[e];
+	a = acked[e];
+	w = edge[e];
+	host(e);
+	clear()
+}
+
 proctype anchors()
 {
 end:	do
@@ -662,11 +673,11 @@ end:	do
 		told[2] = peer[0];
 		told_edge[2] = peer[0];
 		window[1] = 0 TAKEN }
-	/* DONE, and the other's: all has come that was sent on the old path, no matter what acknowledgements were lost */
+	/* DONE, and the other's */
 	SAYS(0) SAYS(1)
 #ifndef DEAF
-	:: d_step { WHEN(S_HEARS, 0) mode[0] == TWO && said[1] && !ALL_SENT(0) -> acked[0] = cut[0] TAKEN }
-	:: d_step { WHEN(S_HEARS, 1) mode[1] == TWO && said[0] && !ALL_SENT(1) -> acked[1] = cut[1] TAKEN }
+	:: d_step { WHEN(S_HEARS, 0) mode[0] == TWO && said[1] && !ALL_SENT(0) -> hears(0) TAKEN }
+	:: d_step { WHEN(S_HEARS, 1) mode[1] == TWO && said[0] && !ALL_SENT(1) -> hears(1) TAKEN }
 #endif
 	:: d_step { WHEN(S_DONE, 0) mode[0] == TWO && BOTH_DONE(0) -> SAY1("@left_done %d\n", 0) FINISH(0) TAKEN }
 	:: d_step { WHEN(S_DONE, 1) mode[1] == TWO && BOTH_DONE(1) -> SAY1("@right_done %d\n", 0) FINISH(1) TAKEN }
