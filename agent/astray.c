@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "agent/health.h"
-#include "core/internal.h"
 
 #define ROUNDS 3 /* of questions; a segment of the session between each two */
 
@@ -30,18 +29,22 @@ static const struct dysco_leg_cold *cold_of(const struct dysco_agent *agent, uin
 
 static bool is_of_box(const struct dysco_agent *agent, uint32_t slot)
 {
-	const struct dysco_leg *leg = leg_of(agent, slot);
+	const struct dysco_leg *left = leg_of(agent, slot), *right = leg_of(agent, left->partner);
 
-	return leg->mode == DYSCO_MODE_FAST && leg->role == DYSCO_ROLE_LEFT &&
-	       leg->partner != DYSCO_NO_SLOT &&
-	       leg_of(agent, leg->partner)->mode == DYSCO_MODE_FAST &&
-	       !dysco_leg_is_embryonic(leg) && !dysco_leg_is_embryonic(leg_of(agent, leg->partner));
+	return left->role == DYSCO_ROLE_LEFT && left->partner != DYSCO_NO_SLOT &&
+	       left->mode == DYSCO_MODE_FAST && right->mode == DYSCO_MODE_FAST &&
+	       dysco_leg_state(left) >= DYSCO_STATE_ESTABLISHED &&
+	       dysco_leg_state(right) >= DYSCO_STATE_ESTABLISHED;
+}
+
+static bool is_over(const struct dysco_leg *leg)
+{
+	return (leg->flags & DYSCO_LEG_WITHDRAWN) || dysco_leg_state(leg) >= DYSCO_STATE_TIME_WAIT;
 }
 
 static bool has_ended(const struct dysco_agent *agent, uint32_t slot)
 {
-	return dysco_leg_is_over(leg_of(agent, slot)) &&
-	       dysco_leg_is_over(leg_of(agent, leg_of(agent, slot)->partner));
+	return is_over(leg_of(agent, slot)) && is_over(leg_of(agent, leg_of(agent, slot)->partner));
 }
 
 /* Is it a pair of legs that has not ended, and that nobody is changing? */
@@ -49,9 +52,9 @@ static bool is_at_rest(const struct dysco_agent *agent, uint32_t slot)
 {
 	uint32_t right = leg_of(agent, slot)->partner;
 
-	return is_of_box(agent, slot) && cold_of(agent, slot)->attempt == DYSCO_NO_ATTEMPT &&
-	       cold_of(agent, right)->attempt == DYSCO_NO_ATTEMPT &&
-	       !(dysco_leg_is_over(leg_of(agent, slot)) && dysco_leg_is_over(leg_of(agent, right)));
+	return is_of_box(agent, slot) && !has_ended(agent, slot) &&
+	       cold_of(agent, slot)->attempt == DYSCO_NO_ATTEMPT &&
+	       cold_of(agent, right)->attempt == DYSCO_NO_ATTEMPT;
 }
 
 static uint64_t last_packet(const struct dysco_leg *leg)
@@ -59,6 +62,11 @@ static uint64_t last_packet(const struct dysco_leg *leg)
 	uint64_t out_ns = leg->run[DYSCO_OUT].last_ns, in_ns = leg->run[DYSCO_IN].last_ns;
 
 	return out_ns > in_ns ? out_ns : in_ns;
+}
+
+static uint64_t linger_ns(const struct dysco_agent *agent)
+{
+	return agent->config->setup.timeouts.linger * 1000000000ull;
 }
 
 static uint64_t idle_ns(const struct dysco_agent *agent, uint32_t slot, uint64_t now_ns)
@@ -70,18 +78,24 @@ static uint64_t idle_ns(const struct dysco_agent *agent, uint32_t slot, uint64_t
 	return now_ns > last_ns ? now_ns - last_ns : 0;
 }
 
+/* Most legs are: of them no more is looked at than this. */
+static bool is_busy(const struct dysco_agent *agent, uint32_t slot, uint64_t now_ns)
+{
+	return last_packet(leg_of(agent, slot)) + linger_ns(agent) > now_ns;
+}
+
 /*
  * Not before what the session's end leaves on the way has come, which legs linger for. One
  * that is open may be silent for hours: it is asked about rarer and rarer.
  */
 static bool is_due(const struct dysco_agent *agent, uint32_t slot, uint64_t now_ns)
 {
-	uint64_t linger_ns = agent->config->setup.timeouts.linger * 1000000000ull;
 	uint64_t idle = idle_ns(agent, slot, now_ns);
 	uint64_t asked_ns = now_ns - agent->health->watch[slot].looked_ns;
 	bool open = dysco_leg_state(leg_of(agent, slot)) == DYSCO_STATE_ESTABLISHED;
 
-	return idle >= linger_ns && asked_ns >= linger_ns && asked_ns >= (open ? idle / 2 : 0);
+	return idle >= linger_ns(agent) && asked_ns >= linger_ns(agent) &&
+	       asked_ns >= (open ? idle / 2 : 0);
 }
 
 /* ---- asking ---- */
@@ -111,7 +125,8 @@ void dysco_astray_look(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot
 {
 	struct dysco_stray *s = NULL;
 
-	if (!is_at_rest(agent, slot) || !is_due(agent, slot, now_ns)) {
+	if (is_busy(agent, slot, now_ns) || !is_at_rest(agent, slot) ||
+	    !is_due(agent, slot, now_ns)) {
 		return;
 	}
 	for (int i = 0; i < DYSCO_STRAYS_MAX && !s; i++) {
@@ -163,8 +178,10 @@ static bool has_answered(const struct dysco_agent *agent, const struct dysco_str
 	return in->packets != s->packets[side] && !(in->seen & DYSCO_SEEN_RST);
 }
 
-/* The neighbour on one side has known nothing of the session all the time, and nothing has come
- * from there. */
+/*
+ * The neighbour on one side has known nothing of the session all the time, and nothing has
+ * come from there.
+ */
 static bool is_astray(const struct dysco_agent *agent, struct dysco_stray *s)
 {
 	for (int side = 0; side < 2; side++) {
