@@ -237,6 +237,7 @@ class Detected(Failing):
                 self.link(box, True)
         self.assertEqual(self.chain(name), ["client", "server"])
         for box in ("fw1", "fw2"):
+            peers.eventually(lambda box=box: self.state(box) == "up", f"{box} is not up again")
             self.assertTrue(self.lab.sessions(self.lab.agent_of(box), f"host {box}"), box)
         pair.close()
         self.no_sessions()
@@ -244,18 +245,23 @@ class Detected(Failing):
     def test_change_under_way(self):
         """Somebody's change waits for an answer that will not come by the dead box: it gives way."""
         pair, name = self.start(81)
-        with self.lab.monitor("client") as monitor:
-            with self.lab.rules("r", dropping(message("LOCK"))):
-                request = Request(self.lab, "client", f"session insert {name} fw3 after client")
-                monitor.wait_for("reconfig_phase", host="client")
-                self.fail("fw1")
-            pair.client.sendall(b"lost")
-            monitor.wait_for("recovered")
-        with self.assertRaises(Refused):
-            request.result()
-        self.assertEqual(peers.read_exactly(pair.server, 4), b"lost")
-        self.assertEqual(self.chain(name), ["client", "fw2", "server"])
+        try:
+            with self.lab.monitor("client") as monitor:
+                with self.lab.rules("r", dropping(message("LOCK"))):
+                    request = Request(self.lab, "client", f"session insert {name} fw3 after client")
+                    monitor.wait_for("reconfig_phase", host="client")
+                    self.link("fw1", False)
+                pair.client.sendall(b"lost")
+                monitor.wait_for("recovered")
+            with self.assertRaises(Refused):
+                request.result()
+            self.assertEqual(peers.read_exactly(pair.server, 4), b"lost")
+            self.assertEqual(self.chain(name), ["client", "fw2", "server"])
+        finally:
+            self.link("fw1", True)
+        peers.eventually(lambda: self.state("fw1") == "up", "fw1 is not up again")
         pair.close()
+        self.no_sessions()
 
     def test_fin_unseen(self):
         """The left anchor has not seen the FIN, but a number behind it: the new path's box never sees it."""
