@@ -45,6 +45,15 @@
 #define DM 2
 #define D2 12
 
+/* Steps that tests/agree wants taken, `what` of `who`; else any may be. */
+#ifdef REPLAY
+#define WHEN(x, i) what == x && who == i &&
+#define TAKEN	   ; what = 0
+#else
+#define WHEN(x, i)
+#define TAKEN
+#endif
+
 /* Steps in words, for who draws a trail or takes it on the core (tests/explore/trail). */
 #ifdef TRAIL
 #define SAY1(text, x)		 printf(text, x);
@@ -157,10 +166,8 @@ inline back(i, old, new)
 		:: AFTER(n, p[i]) -> put(SEG(new, 1, MOD(n - IN(i)), 0))
 		:: else
 		fi
-	:: rm[i] == DONE ->
-		k = MAX(n, p[i]);
-		k = MOD(k - IN(i));
-		put(SEG(new, 1, k, 0))
+	/* with one path as it is: what M passes on late may lie below the base */
+	:: rm[i] == DONE -> put(SEG(new, 1, MOD(n - IN(i)), 0))
 	fi
 }
 
@@ -228,7 +235,7 @@ inline arrive(i)
 		n = MOD(n - OUT(0));
 		take(i);
 		if
-		:: n == c[0] /* says nothing */
+		:: n == c[0] && lm[0] == TWO /* says nothing */
 		:: else ->
 			seen(0);
 			seen(2);
@@ -239,14 +246,14 @@ inline arrive(i)
 		n = MOD(n - OUT(1));
 		take(i);
 		if
-		:: n == c[1]
+		:: n == c[1] && lm[1] == TWO
 		:: else -> seen(1); m_back()
 		fi
 	:: k == 1 && path == 4 && lm[2] >= TWO ->
 		n = MOD(n - OUT(2));
 		take(i);
 		if
-		:: n == c[2]
+		:: n == c[2] && lm[2] == TWO
 		:: else -> seen(2); a_acked()
 		fi
 	:: else -> take(i) /* before the peer's cut is known, or a tombstone's */
@@ -285,9 +292,7 @@ inline b_acks()
 			back(1, 2, 3)
 		:: else
 		fi
-	:: else ->
-		m = MAX(m, p[2]);
-		put(SEG(4, 1, MOD(m - IN(2)), 0))
+	:: else -> put(SEG(4, 1, MOD(m - IN(2)), 0))
 	fi
 }
 
@@ -301,21 +306,21 @@ inline b_acks()
 proctype a()
 {
 end:	do
-	:: d_step { ROOM && nxt < U -> SAY1("@new %d\n", 0) place = nxt; nxt++; a_sends() }
-	:: d_step { ROOM && RTO && una < nxt -> SAY1("@again %d\n", 0) place = una; a_sends() }
+	:: d_step { WHEN(S_NEW, 0) ROOM && nxt < U -> SAY1("@new %d\n", 0) place = nxt; nxt++; a_sends() TAKEN }
+	:: d_step { WHEN(S_AGAIN, 0) ROOM && RTO && una < nxt -> SAY1("@again %d\n", 0) place = una; a_sends() TAKEN }
 	od
 }
 
 proctype b()
 {
 end:	do
-	:: d_step { ROOM_3 && owe -> b_acks() }
+	:: d_step { WHEN(S_ACK, 0) ROOM_3 && owe -> b_acks() TAKEN }
 	od
 }
 
 #define GONE(i) SAY4("@lose %d %d %d %d\n", ((net[i] - 256) / 512 == 4 -> 5 : (net[i] - 256) / 512), ((net[i] - 256) / 128) % 4, (net[i] - 256) % 8, 1 - ((net[i] - 256) / 128) % 4)
 #define SLOT(i)                                                                   \
-	:: d_step { net[i] != 0 -> arrive(i) }                                        \
+	:: d_step { WHEN(S_ARRIVES, i) net[i] != 0 -> arrive(i) TAKEN }               \
 	:: d_step { net[i] != 0 && losses < LOSS -> losses++; GONE(i) take(i) }               \
 	:: d_step { net[i] != 0 && ROOM_3 && dups < DUP ->                            \
 		    dups++; SAY1("@copy %d\n", 0) t2 = net[i]; arrive(i); put(t2) }
@@ -350,15 +355,28 @@ end:	do
 #define PEER_CUT(i, o) MOD(c[i] + (o))
 #endif
 
+/* R's DONE stands for the acknowledgement of all below the cut: L's host is told. */
+#define HEARS(i)                                                                  \
+	:: d_step { WHEN(S_LEFT_HEARS, i) ROOM_3 && lm[i] == TWO && rsaid[i] && AFTER(c[i], acked[i]) -> \
+		    n = c[i];                                                         \
+		    seen(i);                                                          \
+		    if                                                                \
+		    :: i == 1 -> m_back()                                             \
+		    :: else -> a_acked()                                              \
+		    fi TAKEN }
+
 #define ATTEMPT(i, go, number, o)                                                 \
-	:: d_step { lm[i] == ONE && go -> SAY1("@left_cuts %d\n", i) lm[i] = CUTTING; c[i] = number; acked[i] = MIN(acked[i], c[i]) } \
-	:: d_step { lm[i] >= CUTTING && rm[i] == ONE ->                               \
-		    SAY1("@right_cuts %d\n", i) rm[i] = TWO; p[i] = PEER_CUT(i, o); told[i] = MIN(passed[i], p[i]) }  \
-	:: d_step { lm[i] == CUTTING && rm[i] >= TWO -> SAY1("@left_two %d\n", i) lm[i] = TWO }                 \
-	:: d_step { lm[i] == TWO && !lsaid[i] && !AFTER(c[i], acked[i]) -> lsaid[i] = 1 } \
-	:: d_step { rm[i] == TWO && !rsaid[i] && !AFTER(p[i], passed[i]) -> rsaid[i] = 1 } \
-	:: d_step { lm[i] == TWO && lsaid[i] && rsaid[i] -> SAY1("@left_done %d\n", i) lm[i] = DONE }            \
-	:: d_step { rm[i] == TWO && lsaid[i] && rsaid[i] -> SAY1("@right_done %d\n", i) rm[i] = DONE; told[i] = 0 }
+	:: d_step { WHEN(S_LEFT_CUTS, i) lm[i] == ONE && go ->                        \
+		    SAY1("@left_cuts %d\n", i) lm[i] = CUTTING; c[i] = number; acked[i] = MIN(acked[i], c[i]) TAKEN } \
+	:: d_step { WHEN(S_RIGHT_CUTS, i) lm[i] >= CUTTING && rm[i] == ONE ->         \
+		    SAY1("@right_cuts %d\n", i) rm[i] = TWO; p[i] = PEER_CUT(i, o); told[i] = MIN(passed[i], p[i]) TAKEN } \
+	:: d_step { WHEN(S_LEFT_TWO, i) lm[i] == CUTTING && rm[i] >= TWO -> SAY1("@left_two %d\n", i) lm[i] = TWO TAKEN } \
+	:: d_step { WHEN(S_LEFT_SAYS, i) lm[i] == TWO && !lsaid[i] && !AFTER(c[i], acked[i]) -> lsaid[i] = 1 TAKEN } \
+	:: d_step { WHEN(S_RIGHT_SAYS, i) rm[i] == TWO && !rsaid[i] && !AFTER(p[i], passed[i]) -> rsaid[i] = 1 TAKEN } \
+	HEARS(i)                                                                      \
+	:: d_step { WHEN(S_LEFT_DONE, i) lm[i] == TWO && lsaid[i] && rsaid[i] -> SAY1("@left_done %d\n", i) lm[i] = DONE TAKEN } \
+	:: d_step { WHEN(S_RIGHT_DONE, i) rm[i] == TWO && lsaid[i] && rsaid[i] ->     \
+		    SAY1("@right_done %d\n", i) rm[i] = DONE; told[i] = 0 TAKEN }
 
 proctype attempts()
 {
@@ -371,25 +389,28 @@ end:	do
 #endif
 #ifndef WITHOUT_2
 	ATTEMPT(2, locked, MOD(AT_A + nxt), offset)
-	:: d_step { !locked && LOCKABLE ->
+	:: d_step { WHEN(S_LOCKED, 2) !locked && LOCKABLE ->
 		SAY1("@lock %d\n", 2)
 		locked = 1;
-		offset = MOD(ADDS_OUT(0, D1) + ADDS_IN(0) + DM + ADDS_OUT(1, D2) + ADDS_IN(1)) }
+		offset = MOD(ADDS_OUT(0, D1) + ADDS_IN(0) + DM + ADDS_OUT(1, D2) + ADDS_IN(1)) TAKEN }
 #endif
 	od
 }
 
+inline start()
+{
+	acked[0] = AT_A;
+	acked[1] = AT_MR;
+	acked[2] = AT_A;
+	passed[0] = AT_ML;
+	passed[1] = AT_B;
+	passed[2] = AT_B;
+	sent_m = AT_MR
+}
+
 init
 {
-	d_step {
-		acked[0] = AT_A;
-		acked[1] = AT_MR;
-		acked[2] = AT_A;
-		passed[0] = AT_ML;
-		passed[1] = AT_B;
-		passed[2] = AT_B;
-		sent_m = AT_MR
-	}
+	d_step { start() }
 	atomic {
 		run a();
 		run b();

@@ -349,7 +349,7 @@ static bool run(void *walk, uint64_t seed)
 	uint32_t after = 0;
 
 	memset(w, 0, sizeof(*w));
-	row_open(&w->row, ROW_HOSTS - 2, ROW_WINDOW);
+	row_open(&w->row, ROW_HOSTS - 2, ROW_WINDOW, NULL);
 	w->random = seed * 0x9e3779b97f4a7c15u;
 	w->leaving = ROW_NOBODY;
 	choose(w, seed);
@@ -461,7 +461,7 @@ static bool trail(void *walk, const char *path)
 		return false;
 	}
 	memset(w, 0, sizeof(*w));
-	row_open(&w->row, ROW_HOSTS - 2, ROW_WINDOW);
+	row_open(&w->row, ROW_HOSTS - 2, ROW_WINDOW, NULL);
 	w->leaving = ROW_NOBODY;
 	for (int k = 0; k < ROW_ATTEMPTS; k++) {
 		w->row.attempt[k].left = (uint8_t)n[2 * k];

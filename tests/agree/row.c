@@ -140,6 +140,20 @@ static void hear(struct row *row, uint8_t end, const struct dysco_packet *p, con
 	}
 }
 
+/* A box adds to numbers, for both directions alike. */
+static void shift(const struct row *row, uint8_t host, uint8_t *data, uint32_t bytes)
+{
+	struct dysco_packet p;
+	bool rightward;
+	uint32_t number;
+
+	dysco_packet_parse(&p, data, data + bytes, bytes);
+	rightward = host_of(&p.tuple.dst) > host;
+	number = rightward ? p.seq + row->delta[host] : p.ack - row->delta[host];
+	dysco_store32(data + p.l4 + (rightward ? 4 : 8), DYSCO_BE32(number));
+	dysco_edit_checksum(&p, data, bytes);
+}
+
 /* Boxes send on what they get; a RST may be for them alone. */
 static void delivered(struct row *row, uint8_t host, const uint8_t *data, uint32_t bytes)
 {
@@ -152,7 +166,11 @@ static void delivered(struct row *row, uint8_t host, const uint8_t *data, uint32
 		row->given[host != 0] |= p.payload_bytes > 0;
 		hear(row, host != 0, &p, data);
 	} else if (host_of(&p.tuple.dst) != host && (row->whole || !(p.flags & DYSCO_TCP_RST))) {
-		through(row, host, DYSCO_OUT, data, bytes);
+		uint8_t sent[sizeof(row->air[0].data)];
+
+		memcpy(sent, data, bytes);
+		shift(row, host, sent, bytes);
+		through(row, host, DYSCO_OUT, sent, bytes);
 	}
 }
 
@@ -301,16 +319,37 @@ static void say(struct row *row, uint16_t window, uint8_t end, uint32_t seq, uin
 	row->n_air = 0;
 }
 
-void row_open(struct row *row, uint8_t boxes, uint16_t window)
+/* Each box tells its agent what it adds. */
+static void freeze(struct row *row, uint8_t host)
 {
+	struct row_host *h = &row->host[host];
+	const struct dysco_offsets delta = {.seq_out = row->delta[host]};
+
+	for (uint32_t slot = 1; slot < h->sim.table.capacity && row->delta[host]; slot++) {
+		dysco_core_freeze(&h->core, slot, &delta, true);
+	}
+}
+
+void row_open(struct row *row, uint8_t boxes, uint16_t window, const uint32_t *delta)
+{
+	uint32_t sum = 0;
+
 	memset(row, 0, sizeof(*row));
+	for (uint8_t host = 0; host < ROW_HOSTS && delta; host++) {
+		row->delta[host] = delta[host];
+		sum += delta[host];
+	}
 	for (uint8_t host = 0; host < ROW_HOSTS; host++) {
 		open_host(row, host, boxes);
 	}
 	say(row, window, 0, 100, 0, DYSCO_TCP_SYN);
-	say(row, window, 1, 500, 101, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
+	say(row, window, 1, 500, 101 + sum, DYSCO_TCP_SYN | DYSCO_TCP_ACK);
 	say(row, window, 0, 101, 501, DYSCO_TCP_ACK);
-	say(row, window, 1, 501, 101, DYSCO_TCP_ACK);
+	say(row, window, 1, 501, 101 + sum, DYSCO_TCP_ACK);
+	for (uint8_t host = 0; host < ROW_HOSTS; host++) {
+		freeze(row, host);
+	}
+	row->n_heard = 0;
 }
 
 /* ---- events ---- */
@@ -508,6 +547,39 @@ static uint8_t right_state(const struct row *row, uint8_t attempt)
 	default:
 		return of->finished ? ROW_R_FREED : (a->seen & bound) ? ROW_R_TAKEN : ROW_R_TWO;
 	}
+}
+
+static uint8_t mode_of(uint8_t state)
+{
+	switch (state) {
+	case DYSCO_ATTEMPT_CUTTING:
+		return ROW_CUTTING;
+	case DYSCO_ATTEMPT_TWO_PATHS:
+	case DYSCO_ATTEMPT_DONE:
+		return ROW_TWO;
+	case DYSCO_ATTEMPT_RELEASING:
+	case DYSCO_ATTEMPT_FREED:
+		return ROW_DONE;
+	default:
+		return ROW_ONE;
+	}
+}
+
+struct row_anchor row_anchor(const struct row *row, uint8_t host, uint8_t attempt)
+{
+	const struct dysco_attempt *a = row_record(row, host, attempt);
+	struct row_anchor seen = {0};
+
+	if (a) {
+		seen.mode = mode_of(a->state);
+		seen.said = seen.mode == ROW_DONE || a->state == DYSCO_ATTEMPT_DONE;
+		return seen;
+	}
+	seen.completed = dysco_nonce_fate(&row->host[host].core, row->attempt[attempt].nonce) ==
+			 DYSCO_NONCE_COMPLETED;
+	seen.said = seen.completed;
+	seen.mode = seen.completed ? ROW_DONE : ROW_ONE;
+	return seen;
 }
 
 void row_observe(const struct row *row, struct row_state *s)

@@ -98,15 +98,28 @@ struct row {
 	uint32_t n_air;
 	uint8_t sent[ROW_LINKS][ROW_ATTEMPTS]; /* sets of enum row_message, of this event */
 	bool whole;			       /* boxes send on RSTs too */
-	bool given[2];			     /* bytes were delivered to the first, the last host */
+	uint32_t
+	    delta[ROW_HOSTS]; /* what a box adds to the numbers of what it sends on to the right */
+	bool given[2];	      /* bytes were delivered to the first, the last host */
 	struct row_segment heard[ROW_HEARD]; /* what they were given by the last event */
 	uint32_t n_heard;
 	struct dysco_actions out;
 	const char *broken; /* an invariant, or a bound of the rig */
 };
 
-/* The session is established, through so many boxes, nothing is under way. */
-void row_open(struct row *row, uint8_t boxes, uint16_t window);
+/* An anchor while paths change, as model/twopaths.pml and model/compose.pml number its modes. */
+enum row_mode { ROW_ONE = 0, ROW_CUTTING, ROW_TWO, ROW_DONE };
+struct row_anchor {
+	uint8_t mode;
+	bool said;	/* DONE */
+	bool completed; /* its record may be gone */
+};
+
+/*
+ * The session is established, through so many boxes, nothing is under way. delta: of each host,
+ * what a box there adds to numbers and has told its agent of; NULL: nothing.
+ */
+void row_open(struct row *row, uint8_t boxes, uint16_t window, const uint32_t *delta);
 void row_send(struct row *row, const struct row_segment *s);
 /* A segment of the first host, or of the last one. */
 void row_say(struct row *row, uint8_t end, uint32_t seq, uint32_t ack, const char *data);
@@ -122,6 +135,7 @@ void row_forget_hop(struct row *row, uint8_t host, uint8_t hop);
 bool row_knows_chain(const struct row *row, uint8_t host, uint8_t last);
 /* NULL: none there. */
 const struct dysco_attempt *row_record(const struct row *row, uint8_t host, uint8_t attempt);
+struct row_anchor row_anchor(const struct row *row, uint8_t host, uint8_t attempt);
 void row_observe(const struct row *row, struct row_state *state);
 
 /*

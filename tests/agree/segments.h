@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Segments in flight, for the models that have them as numbers: what was sent in an event is the
- * same in model and core, and what comes was sent. AGREE_CODES: they are smaller; agree_segment()
- * says one in words.
+ * same in model and core where AGREE_BOTH_SEND() says so, and what comes was sent in the model.
+ * AGREE_CODES: they are smaller; agree_segment() says one in words.
  */
 #ifndef DYSCO_TESTS_AGREE_SEGMENTS_H
 #define DYSCO_TESTS_AGREE_SEGMENTS_H
@@ -56,12 +56,13 @@ static int agree_among(int code, const int *list, int n)
 	return k < n;
 }
 
-static int agree_sends(const int *net, int n)
+/* alone: the model may send what the core does not. */
+static int agree_sends(const int *net, int n, int alone)
 {
 	int good = 1;
 
 	for (int k = 0; k < AGREE_SENT && agree_sent[k]; k++) {
-		if (!agree_among(agree_sent[k], net, n)) {
+		if (AGREE_BOTH_SEND(agree_sent[k]) && !agree_among(agree_sent[k], net, n)) {
 			agree_where();
 			agree_segment("in the core only:", agree_sent[k]);
 			good = 0;
@@ -69,7 +70,8 @@ static int agree_sends(const int *net, int n)
 	}
 	for (int k = 0; k < n && net[k]; k++) {
 		agree_ever[net[k]] = agree_runs;
-		if (!agree_among(net[k], agree_sent, AGREE_SENT)) {
+		if (AGREE_BOTH_SEND(net[k]) && !alone &&
+		    !agree_among(net[k], agree_sent, AGREE_SENT)) {
 			agree_where();
 			agree_segment("in the model only:", net[k]);
 			good = 0;

@@ -444,7 +444,7 @@ static void begin(struct walk *w)
 static void start(struct walk *w, uint64_t seed)
 {
 	memset(w, 0, sizeof(*w));
-	row_open(&w->row, 0, ROW_WINDOW);
+	row_open(&w->row, 0, ROW_WINDOW, NULL);
 	w->row.whole = true;
 	w->random = seed * 0x9e3779b97f4a7c15u;
 	begin(w);

@@ -33,8 +33,7 @@ enum step {
 	S_INSIDE,
 };
 
-/* Modes of an anchor, as model/twopaths.pml numbers them. */
-enum { ONE = 0, CUTTING, TWO, DONE };
+enum { ONE = ROW_ONE, CUTTING = ROW_CUTTING, TWO = ROW_TWO, DONE = ROW_DONE };
 
 static const uint32_t first_number[2] = {101, 501}; /* of the hosts' bytes */
 static const uint8_t own[2] = {14, 15}, base[2] = {13, 6};
@@ -79,38 +78,19 @@ static uint8_t mod(uint32_t n)
 	return n & 15;
 }
 
-static uint8_t mode_of(uint8_t state)
-{
-	switch (state) {
-	case DYSCO_ATTEMPT_CUTTING:
-		return CUTTING;
-	case DYSCO_ATTEMPT_TWO_PATHS:
-	case DYSCO_ATTEMPT_DONE:
-		return TWO;
-	case DYSCO_ATTEMPT_RELEASING:
-	case DYSCO_ATTEMPT_FREED:
-		return DONE;
-	default:
-		return ONE;
-	}
-}
-
 static void observe_anchor(struct walk *w, int e)
 {
 	const struct dysco_attempt *a = row_record(&w->row, at_host[e], 0);
-	const struct row_host *h = &w->row.host[at_host[e]];
+	struct row_anchor seen = row_anchor(&w->row, at_host[e], 0);
 	struct anchor *now = &w->now[e];
 
+	now->failed = a ? a->state == DYSCO_ATTEMPT_CANCELLING
+			: !seen.completed && (e == 0 || now->mode != ONE);
+	now->said = seen.said || (!a && now->said);
+	now->mode = a || seen.completed ? seen.mode : now->mode;
 	if (!a) {
-		bool completed =
-		    dysco_nonce_fate(&h->core, w->row.attempt[0].nonce) == DYSCO_NONCE_COMPLETED;
-
-		now->failed = !completed && (e == 0 || now->mode != ONE);
-		now->mode = completed ? DONE : now->mode;
 		return;
 	}
-	now->mode = mode_of(a->state);
-	now->said = now->mode == DONE || a->state == DYSCO_ATTEMPT_DONE;
 	if (now->mode >= CUTTING && now->mode <= TWO) {
 		now->cut = mod(own[e] + a->two.cut - first_number[e]);
 		now->acked = mod(own[e] + a->two.acked - first_number[e]);
@@ -121,7 +101,6 @@ static void observe_anchor(struct walk *w, int e)
 	if (now->mode == TWO) {
 		now->peer = mod(own[!e] + a->two.peer_cut - first_number[!e]);
 	}
-	now->failed = a->state == DYSCO_ATTEMPT_CANCELLING;
 	if (e == 0) {
 		w->isn[1] = a->peer_isn + 1;
 	}
@@ -522,7 +501,7 @@ static void begin(struct walk *w, uint64_t seed)
 	w->units[1] = (int)below(w, 3);
 	w->window = 1 + (int)below(w, 3);
 	w->busy = 10 + below(w, 50);
-	row_open(&w->row, 1, (uint16_t)w->window);
+	row_open(&w->row, 1, (uint16_t)w->window, NULL);
 	for (int e = 0; e < 2; e++) {
 		w->host[e] = (struct host){.may = w->window, .shown = w->window};
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* C within the verifier that Spin makes of twopaths.pml: reads what twopaths.c has written. */
-#define AGREE_CODES (1 << 21)
+#define AGREE_CODES	      (1 << 21)
+#define AGREE_BOTH_SEND(code) 1
 #include "segments.h"
 
 enum { AGREE_ARRIVES = 14 }; /* from here on, a segment instead of who */

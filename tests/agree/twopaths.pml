@@ -85,7 +85,7 @@ inline step()
 inline compare()
 {
 	c_code {
-		now.same = agree_sends(now.net, N);
+		now.same = agree_sends(now.net, N, 0);
 		for (int e = 0; e < 2; e++) {
 			const int model[AGREE_NAMES] = {
 				now.nxt[e], now.una[e], now.may[e], now.got[e], now.rd[e], now.wup[e],
