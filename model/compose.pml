@@ -362,7 +362,7 @@ end:	do
 		    seen(i);                                                          \
 		    if                                                                \
 		    :: i == 1 -> m_back()                                             \
-		    :: else -> a_acked()                                              \
+		    :: else -> seen(2); a_acked()                                     \
 		    fi TAKEN }
 
 #define ATTEMPT(i, go, number, o)                                                 \

@@ -55,6 +55,7 @@ struct walk {
 	struct row row;
 	uint64_t random;
 	uint32_t busy; /* how often hosts do something */
+	uint32_t late; /* attempt 2 is not asked for before so many packets were sent */
 	uint32_t from; /* packets before this event */
 	int nxt, una;
 	uint8_t got;
@@ -430,8 +431,9 @@ static void some_wish(struct walk *w)
 	uint8_t i = (uint8_t)below(w, ATTEMPTS);
 	struct row_attempt *a = &w->row.attempt[i];
 
-	if (w->locked || row_record(&w->row, world[i].left, i) ||
-	    row_record(&w->row, world[i].right, i) || w->now[i].lm != ROW_ONE) {
+	if (w->locked || (i == 2 && w->row.n_air < w->late) ||
+	    row_record(&w->row, world[i].left, i) || row_record(&w->row, world[i].right, i) ||
+	    w->now[i].lm != ROW_ONE) {
 		return;
 	}
 	*a = (struct row_attempt){.left = world[i].left, .right = world[i].right};
@@ -447,9 +449,9 @@ static void some_event(struct walk *w)
 	w->from = w->row.n_air;
 	if (kind < w->busy) {
 		some_host(w);
-	} else if (kind < 90) {
+	} else if (kind < 88) {
 		some_packet(w);
-	} else if (kind < 96) {
+	} else if (kind < 92) {
 		some_timer(w);
 	} else {
 		some_wish(w);
@@ -465,6 +467,7 @@ static bool run(void *walk, uint64_t seed)
 	memset(w, 0, sizeof(*w));
 	w->random = seed * 0x9e3779b97f4a7c15u;
 	w->busy = 3 + below(w, 20);
+	w->late = below(w, 200);
 	row_open(&w->row, ROW_HOSTS - 2, WINDOW, delta);
 	printf("run %llu\n", (unsigned long long)seed);
 	for (uint32_t n = 0; n < STEPS && w->row.n_air < ROW_AIR - 64 && !w->row.broken; n++) {
