@@ -346,8 +346,7 @@ static void other_arrived(struct dysco_core *core, struct dysco_work *w)
 	case DYSCO_VERDICT_PUNT:
 		if (leg->mode == DYSCO_MODE_PUNT) {
 			punted_leg(core, w, slot);
-		} else if (direction == DYSCO_OUT && (leg->flags & DYSCO_LEG_FLOOR) &&
-			   dysco_seq_after(leg->floor, w->p.seq)) {
+		} else if (dysco_step_is_floors(leg, &w->p, direction)) {
 			dysco_relay_floor(core, w, slot);
 		} else if (direction == DYSCO_OUT) {
 			dysco_syn_superseded(core, w, slot);

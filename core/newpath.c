@@ -116,8 +116,10 @@ void dysco_handshake_is_over(struct dysco_core *core, struct dysco_work *w, uint
 					dysco_packet_tsval(&w->p, data, data + w->in->bytes));
 	}
 	dysco_drop(core, w, slot, DYSCO_REASON_LATE);
-	dysco_emit_tcp(core, w->out, slot, DYSCO_TCP_ACK, sent->seq_end + leg->offsets.seq_out,
-		       sent->ack - leg->offsets.seq_in, rest, n, n);
+	/* PSH: with the numbers and the window of the host, not of the handshake. */
+	dysco_emit_tcp(core, w->out, slot, DYSCO_TCP_ACK | DYSCO_TCP_PSH,
+		       sent->seq_end + leg->offsets.seq_out, sent->ack - leg->offsets.seq_in, rest,
+		       n, n);
 }
 
 void dysco_new_path_syn(struct dysco_core *core, uint32_t index, struct dysco_actions *out)

@@ -197,6 +197,7 @@ void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysc
 	leg->run[DYSCO_OUT].ack = two->host_ack;
 	if (path == DYSCO_PATH_NEW && !two->cut_far) {
 		leg->floor = two->cut;
+		leg->peer_base = two->peer_cut;
 		leg->flags |= DYSCO_LEG_FLOOR;
 	}
 }
@@ -369,8 +370,12 @@ void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t s
 	}
 	switch (dysco_two_floor(leg->floor, &s)) {
 	case DYSCO_FLOOR_KEEP:
-		dysco_forward(core, w, slot);
-		break;
+		if (!dysco_step_at_bases(leg, &w->p, DYSCO_OUT)) {
+			dysco_forward(core, w, slot);
+			break;
+		}
+		s.flags |= DYSCO_TCP_PSH; /* else it would be taken for the handshake's */
+		__attribute__((fallthrough));
 	case DYSCO_FLOOR_CUT:
 		done = send_rest(w, slot, &s);
 		break;

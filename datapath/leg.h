@@ -59,7 +59,7 @@ enum dysco_leg_role {
 #define DYSCO_LEG_FAIL_OPEN 0x01 /* a RST that answers the SYN is withheld */
 #define DYSCO_LEG_OFFSETS   0x02 /* numbers are translated, not only addresses */
 #define DYSCO_LEG_OPENER    0x08 /* CONTROL: this side sent the SYN */
-#define DYSCO_LEG_FLOOR	    0x04 /* segments of the host below `floor` are for the core */
+#define DYSCO_LEG_FLOOR	    0x04 /* a former anchor's: `floor` and `peer_base` count */
 
 #define DYSCO_LEG_SETTLING                                                                         \
 	0x10 /* mode FAST, but packets punted before it was are still on their way: the datapath   \
@@ -127,7 +127,7 @@ struct dysco_leg {
 	uint16_t host;
 	uint16_t attachment; /* where the SYN came by */
 	uint32_t partner;    /* slot, DYSCO_NO_SLOT at an end of the chain */
-	uint32_t zero2;
+	uint32_t peer_base;  /* with `floor`: the peer's first number on the new path */
 	uint64_t created_ns;
 	struct dysco_tuple host_tuple; /* outward */
 	struct dysco_tuple wire_tuple; /* outward; all zero while not set up */

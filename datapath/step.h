@@ -299,6 +299,34 @@ DYSCO_FUNC void dysco_step_note_syn(struct dysco_leg *leg, const struct dysco_pa
 }
 
 /*
+ * At a former anchor: an empty segment with the two numbers that the new path began with. A
+ * host's bears PSH there, by its agent if not by itself. One without is of the handshake, late,
+ * and its window was counted from other numbers (docs/protocol.md 12.5).
+ */
+DYSCO_INLINE bool dysco_step_at_bases(const struct dysco_leg *leg, const struct dysco_packet *p,
+				      enum dysco_direction direction)
+{
+	const uint8_t flags = DYSCO_TCP_SYN | DYSCO_TCP_FIN | DYSCO_TCP_RST | DYSCO_TCP_PSH;
+
+	if (p->payload_bytes > 0 || (p->flags & (flags | DYSCO_TCP_ACK)) != DYSCO_TCP_ACK) {
+		return false;
+	}
+	if (direction == DYSCO_OUT) {
+		return p->seq == leg->floor && p->ack == leg->peer_base;
+	}
+	return p->seq + leg->offsets.seq_in == leg->peer_base &&
+	       p->ack - leg->offsets.seq_out == leg->floor;
+}
+
+/* A packet of a former anchor's host that its agent has to look at. */
+DYSCO_INLINE bool dysco_step_is_floors(const struct dysco_leg *leg, const struct dysco_packet *p,
+				       enum dysco_direction direction)
+{
+	return (leg->flags & DYSCO_LEG_FLOOR) && direction == DYSCO_OUT &&
+	       (dysco_seq_after(leg->floor, p->seq) || dysco_step_at_bases(leg, p, DYSCO_OUT));
+}
+
+/*
  * The verdict on a TCP packet. leg: its record, or NULL when no key matches.
  * control: dysco_step_is_control(). On FAST the caller also calls
  * dysco_step_see() and translates; on every other verdict the record is
@@ -338,10 +366,14 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 		    direction == DYSCO_IN) {
 			return DYSCO_VERDICT_PUNT;
 		}
-		/* Sent on a path that is no more (docs/protocol.md 12.6). */
-		if ((leg->flags & DYSCO_LEG_FLOOR) && direction == DYSCO_OUT &&
-		    dysco_seq_after(leg->floor, p->seq)) {
+		/* Sent on a path that is no more, or where that began (docs/protocol.md 12.6). */
+		if (dysco_step_is_floors(leg, p, direction)) {
 			return DYSCO_VERDICT_PUNT;
+		}
+		if ((leg->flags & DYSCO_LEG_FLOOR) && direction == DYSCO_IN &&
+		    dysco_step_at_bases(leg, p, DYSCO_IN)) {
+			*reason = DYSCO_REASON_LATE;
+			return DYSCO_VERDICT_DROP;
 		}
 		return DYSCO_VERDICT_FAST;
 	case DYSCO_MODE_PASS:

@@ -367,7 +367,10 @@ static void in_syn_rcvd(struct sim_world *w, struct sim_conn *c, const struct si
 		sim_tcp_emit(w, c, &reset);
 		return;
 	}
-	c->snd_nxt = s->ack;
+	c->snd_una = c->snd_nxt = s->ack; /* also where it is a SYN-ACK's, of a simultaneous open */
+	c->timer_ns = UINT64_MAX;
+	c->tries = 0;
+	c->rto_ns = SIM_RTO_NS;
 	established(w, c);
 }
 

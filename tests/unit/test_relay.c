@@ -371,6 +371,38 @@ static void what_is_below_the_floor_is_answered(void **state)
 	end(&s);
 }
 
+static struct rig_packet empty_at_base(struct scene *s, uint32_t ack, uint8_t flags)
+{
+	struct rig_packet p = from_path(s, DYSCO_PATH_NEW, PEER_ISN + 1, ISN + ack, flags, NULL, 0);
+
+	return rig_in(s->rig, CLIENT, &p);
+}
+
+/* Its window was counted from another number; one of a host at that place has PSH. */
+static void a_late_handshake_tells_no_window(void **state)
+{
+	struct scene s = begin(true);
+	struct rig_packet update = rig_segment(&s.session, CUT, PEER, DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet data = rig_segment(&s.session, CUT, PEER, DYSCO_TCP_ACK, "abc", 3), got;
+
+	(void)state;
+	complete(&s);
+	assert_int_equal(empty_at_base(&s, 1, DYSCO_TCP_ACK).bytes, 0);
+	assert_int_equal(rig_drops(s.rig, CLIENT, DYSCO_REASON_LATE), 1);
+	got = empty_at_base(&s, 1, DYSCO_TCP_ACK | DYSCO_TCP_PSH);
+	assert_int_equal(got.p.seq, PEER);
+	assert_int_equal(got.p.ack, CUT);
+	got = rig_out(s.rig, CLIENT, &update); /* our host's, by way of the core */
+	assert_int_equal(got.p.flags, DYSCO_TCP_ACK | DYSCO_TCP_PSH);
+	assert_int_equal(got.p.seq, ISN + 1);
+	assert_int_equal(got.p.ack, PEER_ISN + 1);
+	assert_int_equal(got.p.window, 1000);
+	got = rig_out(s.rig, CLIENT, &data);
+	assert_int_equal(got.p.flags, DYSCO_TCP_ACK);
+	assert_true(empty_at_base(&s, 4, DYSCO_TCP_ACK).bytes > 0);
+	end(&s);
+}
+
 /* 2^30 bytes on, numbers below the floor are numbers ahead. */
 static void the_floor_goes_away(void **state)
 {
@@ -492,6 +524,7 @@ int main(void)
 	    cmocka_unit_test(afterwards_the_datapath_translates),
 	    cmocka_unit_test(afterwards_the_core_translates_too),
 	    cmocka_unit_test(what_is_below_the_floor_is_answered),
+	    cmocka_unit_test(a_late_handshake_tells_no_window),
 	    cmocka_unit_test(the_floor_goes_away),
 	    cmocka_unit_test(the_peers_done_acknowledges),
 	    cmocka_unit_test(the_peers_done_has_its_time),
