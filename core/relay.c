@@ -101,6 +101,13 @@ uint32_t dysco_relay_next_cut(const struct dysco_core *core, const struct dysco_
 		   : dysco_leg_at(core, a->old_slot)->run[DYSCO_OUT].seq_end;
 }
 
+/* That of the handshake of an earlier new path was counted from another number: nobody granted it.
+ */
+static uint32_t granted(const struct dysco_leg *leg, enum dysco_direction direction)
+{
+	return leg->run[direction].base == DYSCO_BASE_AGENTS ? 0 : dysco_window_of(leg, direction);
+}
+
 void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 {
 	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
@@ -110,8 +117,8 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 	uint32_t cut = dysco_relay_next_cut(core, a);
 	uint32_t acked = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : in->ack;
 
-	dysco_two_start(&a->two, cut, acked, in->ack + dysco_window_of(old, DYSCO_IN), in->seq_end,
-			out->ack, out->ack + dysco_window_of(old, DYSCO_OUT));
+	dysco_two_start(&a->two, cut, acked, in->ack + granted(old, DYSCO_IN), in->seq_end,
+			out->ack, out->ack + granted(old, DYSCO_OUT));
 	a->two.sent_end = out->seq_end; /* a recovery sends again what lies between */
 	if (a->kind == DYSCO_KIND_RECOVERY) {
 		a->two.held_end = in->seq_end;

@@ -131,7 +131,7 @@ byte losses, dups, hlosses;
 
 /* what is being done: a segment's numbers (to translate, of the wire), 0 in between */
 byte q, a, w, bytes, fin, first, path, from, keep, lost;
-hidden byte mark; /* PSH: at both bases, a host's and no probe */
+hidden byte mark; /* PSH: at both bases, a host's; no probe, while there are two paths */
 hidden byte q2, a2, w2, b2, f2, pos, j, k, p, news, want[2];
 hidden byte pa, pw;
 hidden int t, t2;
@@ -181,7 +181,8 @@ inline box(p, s, number, ack, right, span)
 inline emit(e)
 {
 	pos = (b2 + f2 > 0 -> MOD(q2 - OWN(e)) : 0);
-	mark = p == NEW && mode[e] == TWO && b2 + f2 == 0 && q2 == cut[e] && pa == peer[e] && SENT_END(e) == cut[e];
+	mark = p == NEW && b2 + f2 == 0 && q2 == cut[e] && pa == peer[e] &&
+	       (mode[e] == DONE || (mode[e] == TWO && SENT_END(e) == cut[e]));
 	if
 	:: p == NEW && mode[e] >= TWO ->
 		q2 = MOD(q2 - cut[e] + BASE(e));

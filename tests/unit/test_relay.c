@@ -403,6 +403,23 @@ static void a_late_handshake_tells_no_window(void **state)
 	end(&s);
 }
 
+/* All that is known is the window of an earlier new path's handshake: of that nothing is granted.
+ */
+static void a_handshakes_window_is_not_granted_on(void **state)
+{
+	struct scene s = begin(false);
+	struct dysco_leg *old = dysco_leg_at(s.core, s.a.old_slot);
+
+	(void)state;
+	assert_int_equal(s.a.two.host_edge, PEER + 1000);
+	old->run[DYSCO_OUT].base = DYSCO_BASE_AGENTS;
+	old->run[DYSCO_IN].base = DYSCO_BASE_AGENTS;
+	dysco_relay_begin(s.core, &s.a);
+	assert_int_equal(s.a.two.host_edge, PEER);
+	assert_int_equal(s.a.two.edge, old->run[DYSCO_IN].ack);
+	end(&s);
+}
+
 /* 2^30 bytes on, numbers below the floor are numbers ahead. */
 static void the_floor_goes_away(void **state)
 {
@@ -525,6 +542,7 @@ int main(void)
 	    cmocka_unit_test(afterwards_the_core_translates_too),
 	    cmocka_unit_test(what_is_below_the_floor_is_answered),
 	    cmocka_unit_test(a_late_handshake_tells_no_window),
+	    cmocka_unit_test(a_handshakes_window_is_not_granted_on),
 	    cmocka_unit_test(the_floor_goes_away),
 	    cmocka_unit_test(the_peers_done_acknowledges),
 	    cmocka_unit_test(the_peers_done_has_its_time),
