@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 500, A = 0, M = 2, B = ROW_HOSTS - 1, BYTES = 3, ATTEMPTS = 3, WINDOW = 1000 };
+enum { STEPS = 500, A = 0, M = 2, B = ROW_HOSTS - 1, BYTES = 3, WINDOW = 1000 };
 
 /* As tests/agree/compose.pml numbers them. */
 enum step {
@@ -40,7 +40,7 @@ static const struct {
 	uint8_t left, right;
 	uint32_t first_left, first_right;
 	uint8_t own_left, own_right;
-} world[ATTEMPTS] = {
+} world[ROW_ATTEMPTS] = {
     {A, M, FIRST_A, FIRST_A + D1, 14, 3},
     {M, B, FIRST_A + D1 + DM, FIRST_A + D1 + DM + D2, 5, 1},
     {A, B, FIRST_A, FIRST_A + D1 + DM + D2, 14, 1},
@@ -60,9 +60,9 @@ struct walk {
 	int nxt, una;
 	uint8_t got;
 	bool owe, locked;
-	struct anchors before[ATTEMPTS], now[ATTEMPTS];
-	uint32_t isn[ATTEMPTS]; /* first number of each new path, in the bytes' direction */
-	bool routed[ROW_AIR];	/* packets that the model has: segments of the hosts */
+	struct anchors before[ROW_ATTEMPTS], now[ROW_ATTEMPTS];
+	uint32_t isn[ROW_ATTEMPTS]; /* first number of each new path, in the bytes' direction */
+	bool routed[ROW_AIR];	    /* packets that the model has: segments of the hosts */
 };
 
 static uint32_t below(struct walk *w, uint32_t bound)
@@ -120,7 +120,7 @@ static bool is_locked(const struct walk *w)
 
 static void observe(struct walk *w)
 {
-	for (uint8_t i = 0; i < ATTEMPTS; i++) {
+	for (uint8_t i = 0; i < ROW_ATTEMPTS; i++) {
 		observe_attempt(w, i);
 	}
 }
@@ -212,11 +212,11 @@ static void say(struct walk *w)
 		w->locked = true;
 		step(S_LOCKED, 2);
 	}
-	for (uint8_t i = 0; i < ATTEMPTS; i++) {
+	for (uint8_t i = 0; i < ROW_ATTEMPTS; i++) {
 		say_attempt(w, i);
 	}
 	printf("see %d %d %u %d %d", w->nxt, w->una, w->got, w->owe, w->locked);
-	for (uint8_t i = 0; i < ATTEMPTS; i++) {
+	for (uint8_t i = 0; i < ROW_ATTEMPTS; i++) {
 		const struct anchors *a = &w->now[i];
 
 		printf(" %u %u %d %d %u %u %u", a->lm, a->rm, a->lsaid, a->rsaid, a->cut, a->peer,
@@ -369,7 +369,7 @@ static bool may_come(const struct walk *w, const struct row_packet *f, uint32_t 
 /* The attempt whose L has heard by this DONE what acknowledgements have not said; 3: none. */
 static uint8_t heard_by(const struct walk *w, const struct row_packet *f)
 {
-	for (uint8_t i = 0; i < ATTEMPTS && f->type == DYSCO_MSG_DONE; i++) {
+	for (uint8_t i = 0; i < ROW_ATTEMPTS && f->type == DYSCO_MSG_DONE; i++) {
 		const struct dysco_attempt *a = row_record(&w->row, world[i].left, i);
 
 		if (f->attempt == i && f->to == world[i].left && a && w->now[i].lm == ROW_TWO &&
@@ -377,7 +377,7 @@ static uint8_t heard_by(const struct walk *w, const struct row_packet *f)
 			return i;
 		}
 	}
-	return ATTEMPTS;
+	return ROW_ATTEMPTS;
 }
 
 static void deliver(struct walk *w, uint32_t at)
@@ -390,7 +390,7 @@ static void deliver(struct walk *w, uint32_t at)
 	if (w->routed[at]) {
 		step(S_ARRIVES, m.code);
 	}
-	if (heard < ATTEMPTS) {
+	if (heard < ROW_ATTEMPTS) {
 		step(S_LEFT_HEARS, heard);
 	}
 	happened(w);
@@ -416,7 +416,7 @@ static void some_packet(struct walk *w)
 
 static void some_timer(struct walk *w)
 {
-	uint8_t i = (uint8_t)below(w, ATTEMPTS);
+	uint8_t i = (uint8_t)below(w, ROW_ATTEMPTS);
 	uint8_t host = below(w, 2) ? world[i].left : world[i].right;
 
 	if (row_record(&w->row, host, i)) {
@@ -428,7 +428,7 @@ static void some_timer(struct walk *w)
 /* Not one whose anchor is left out by then. */
 static void some_wish(struct walk *w)
 {
-	uint8_t i = (uint8_t)below(w, ATTEMPTS);
+	uint8_t i = (uint8_t)below(w, ROW_ATTEMPTS);
 	struct row_attempt *a = &w->row.attempt[i];
 
 	if (w->locked || (i == 2 && w->row.n_air < w->late) ||
