@@ -253,6 +253,21 @@ static bool has_left(const struct dysco_core *core, uint32_t slot, const struct 
 	       memcmp(&dysco_cold_at(core, slot)->id, &msg->id, sizeof(msg->id)) == 0;
 }
 
+/* After both FINs a firewall in this box would take it for a new connection, and forget this one.
+ */
+static void syn_again(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
+		      size_t message_bytes)
+{
+	if (dysco_leg_outran_syn(dysco_leg_at(core, slot), DYSCO_IN)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
+		return;
+	}
+	dysco_cold_at(core, slot)->syn_count++;
+	dysco_count(core, DYSCO_COUNTER_SYN_RETRANSMITTED);
+	dysco_leg_revive(core, slot);
+	deliver_syn(core, w, slot, message_bytes);
+}
+
 static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 			    const struct dysco_header *hdr, uint32_t slot)
 {
@@ -278,10 +293,7 @@ static void message_arrived(struct dysco_core *core, struct dysco_work *w,
 
 		if (dysco_leg_at(core, slot)->mode == DYSCO_MODE_FAST &&
 		    memcmp(&cold->id, &msg.id, sizeof(msg.id)) == 0) {
-			cold->syn_count++;
-			dysco_count(core, DYSCO_COUNTER_SYN_RETRANSMITTED);
-			dysco_leg_revive(core, slot);
-			deliver_syn(core, w, slot, hdr->total_bytes);
+			syn_again(core, w, slot, hdr->total_bytes);
 			return;
 		}
 		if (has_left(core, slot, &msg)) {

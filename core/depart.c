@@ -213,6 +213,10 @@ static void first_syn_again(struct dysco_core *core, struct dysco_work *w, uint3
 	struct dysco_leg_cold *cold = dysco_cold_at(core, slot);
 	bool same = cold->isn == w->p.seq;
 
+	if (same && dysco_leg_outran_syn(leg, DYSCO_OUT)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
+		return;
+	}
 	if (dysco_leg_is_over(leg) || (!same && dysco_leg_is_embryonic(leg))) {
 		if (dysco_leg_state(leg) == DYSCO_STATE_SYN_SENT) {
 			dysco_withdraw(core, slot); /* its host tries anew */
@@ -366,8 +370,12 @@ static void leave_box_again(struct dysco_core *core, struct dysco_work *w, uint3
 		dysco_forward(core, w, slot);
 		return;
 	}
-	dysco_leg_revive(core, slot);
 	cold->syn_count++;
+	if (dysco_leg_outran_syn(leg, DYSCO_OUT)) {
+		dysco_drop(core, w, slot, DYSCO_REASON_LATE);
+		return;
+	}
+	dysco_leg_revive(core, slot);
 	dysco_count(core, DYSCO_COUNTER_SYN_RETRANSMITTED);
 	if ((leg->flags & DYSCO_LEG_FAIL_OPEN) && cold->own_hops > 0 &&
 	    dysco_leg_state(leg) == DYSCO_STATE_SYN_SENT &&

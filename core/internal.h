@@ -77,6 +77,11 @@ void dysco_leg_ended(struct dysco_core *core, uint64_t now_ns, uint32_t slot);
 /* The SYN is tried again after a RST had answered it: what the RST said of this leg is void. */
 void dysco_leg_revive(struct dysco_core *core, uint32_t slot);
 bool dysco_leg_is_over(const struct dysco_leg *leg);
+/*
+ * Whoever sends in this direction has acknowledged the answer to its SYN: a copy of that is one
+ * which was overtaken, since SYNs go through agents and the rest does not.
+ */
+bool dysco_leg_outran_syn(const struct dysco_leg *leg, enum dysco_direction direction);
 /* Its subsession carries data: in mode FAST, or by way of the core in two paths. */
 bool dysco_leg_runs(const struct dysco_leg *leg);
 bool dysco_leg_is_embryonic(const struct dysco_leg *leg);

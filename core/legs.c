@@ -162,6 +162,14 @@ bool dysco_leg_is_embryonic(const struct dysco_leg *leg)
 	       state == DYSCO_STATE_SYN_RECEIVED || state == DYSCO_STATE_BYPASS;
 }
 
+bool dysco_leg_outran_syn(const struct dysco_leg *leg, enum dysco_direction direction)
+{
+	enum dysco_direction answers = direction == DYSCO_OUT ? DYSCO_IN : DYSCO_OUT;
+
+	return (leg->run[direction].seen & DYSCO_SEEN_CONFIRM) &&
+	       (leg->run[answers].seen & DYSCO_SEEN_SYNACK);
+}
+
 void dysco_count_boxes(struct dysco_core *core, uint32_t slot, int by)
 {
 	const struct dysco_leg_cold *cold = dysco_cold_at(core, slot);

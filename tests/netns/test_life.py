@@ -9,6 +9,7 @@ import socket
 import struct
 import types
 
+import packets
 import peers
 from cases import OnStar
 
@@ -256,6 +257,20 @@ class Beginnings(OnStar):
             pair = self.pair(self.listen())
             pair.ping()
             self.lab.went_through(pair)
+
+    def test_syn_overtaken(self):
+        """A copy of the SYN that comes when the handshake has passed it: the box does not see it."""
+        mac = packets.mac_of(self.lab.netns("fw1"), "eth0")
+        for version in (4, 6):
+            with self.subTest(ip=version), packets.Wire(self.lab.netns("r"), "fw1").towards(mac) as wire, self.lab.rules("fw1", "counter syn { }\nchain f { type filter hook forward priority 0; tcp flags & (syn|ack) == syn counter name syn; }"):
+                pair = self.pair(self.listen(80, version))
+                pair.ping()
+                copy = next(p for p in map(packets.Seen, wire.received()) if p.is_syn() and p.is_ours() and p.dst == self.lab.address("fw1", version))
+                late = self.lab.dropped("fw1", "late")
+                wire.send(copy.raw)
+                peers.eventually(lambda: self.lab.dropped("fw1", "late") > late, "the SYN was not dropped")
+                self.assertEqual(self.lab.nft_counter("fw1", "syn"), 1)
+                pair.ping()
 
     def no_listener(self, port, version=4):
         with self.assertRaises(ConnectionRefusedError):

@@ -221,11 +221,16 @@ struct rig_packet rig_to_client(struct rig *rig, const struct rig_packet *packet
 
 void rig_connect(struct rig *rig, const struct dysco_tuple *session)
 {
+	rig_connect_from(rig, session, 100);
+}
+
+void rig_connect_from(struct rig *rig, const struct dysco_tuple *session, uint32_t isn)
+{
 	struct dysco_tuple back = dysco_tuple_reverse(session);
-	struct rig_packet syn = rig_segment(session, 100, 0, DYSCO_TCP_SYN, NULL, 0);
+	struct rig_packet syn = rig_segment(session, isn, 0, DYSCO_TCP_SYN, NULL, 0);
 	struct rig_packet synack =
-	    rig_segment(&back, 500, 101, DYSCO_TCP_SYN | DYSCO_TCP_ACK, NULL, 0);
-	struct rig_packet ack = rig_segment(session, 101, 501, DYSCO_TCP_ACK, NULL, 0);
+	    rig_segment(&back, 500, isn + 1, DYSCO_TCP_SYN | DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet ack = rig_segment(session, isn + 1, 501, DYSCO_TCP_ACK, NULL, 0);
 	struct rig_packet got = rig_to_server(rig, &syn);
 
 	assert_true(got.bytes > 0 && dysco_tuple_equal(&got.p.tuple, session));

@@ -65,6 +65,8 @@ struct rig_packet rig_to_server(struct rig *rig, const struct rig_packet *packet
 struct rig_packet rig_to_client(struct rig *rig, const struct rig_packet *packet);
 /* A whole handshake; fails the test when it does not come through. */
 void rig_connect(struct rig *rig, const struct dysco_tuple *session);
+/* The same with another initial number of the client's than 100. */
+void rig_connect_from(struct rig *rig, const struct dysco_tuple *session, uint32_t isn);
 
 /* Time passes at all agents in steps of a second; packets the cores send on their own are lost. */
 void rig_wait(struct rig *rig, unsigned int seconds);

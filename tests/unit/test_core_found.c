@@ -197,6 +197,78 @@ static void slow_chain_gives_way_to_the_session_without_it(void **state)
 	rig_free(rig);
 }
 
+/* Agents pass on SYNs, datapaths what follows: copies of a SYN, by which way each agent gets it. */
+struct copies {
+	struct rig_packet from_client, to_box, from_box, to_server;
+};
+
+static struct copies send_syn(struct rig *rig, const struct dysco_tuple *session)
+{
+	struct copies c = {.from_client = rig_segment(session, 100, 0, DYSCO_TCP_SYN, NULL, 0)};
+
+	c.to_box = rig_out(rig, CLIENT, &c.from_client);
+	c.from_box = rig_in(rig, BOX, &c.to_box);
+	c.to_server = rig_out(rig, BOX, &c.from_box);
+	assert_true(rig_in(rig, SERVER, &c.to_server).bytes > 0);
+	return c;
+}
+
+/* How many of the copies go on. */
+static unsigned int go_on(struct rig *rig, const struct copies *c)
+{
+	struct rig_packet got[] = {
+	    rig_out(rig, CLIENT, &c->from_client),
+	    rig_in(rig, BOX, &c->to_box),
+	    rig_out(rig, BOX, &c->from_box),
+	    rig_in(rig, SERVER, &c->to_server),
+	};
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		n += got[i].bytes > 0;
+	}
+	return n;
+}
+
+static void close_session(struct rig *rig, const struct dysco_tuple *session)
+{
+	struct dysco_tuple back = dysco_tuple_reverse(session);
+	struct rig_packet fin =
+	    rig_segment(session, 101, 501, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet fin2 =
+	    rig_segment(&back, 501, 102, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet ack = rig_segment(session, 102, 502, DYSCO_TCP_ACK, NULL, 0);
+
+	rig_to_server(rig, &fin);
+	rig_to_client(rig, &fin2);
+	rig_to_server(rig, &ack);
+	assert_int_equal(dysco_leg_state(&rig->agent[BOX].sim.legs[1]), DYSCO_STATE_TIME_WAIT);
+}
+
+static void syn_that_was_overtaken_goes_no_further(void **state)
+{
+	struct rig *rig = rig_new();
+	struct dysco_tuple session = rig_session(40000, true), back = dysco_tuple_reverse(&session);
+	struct rig_packet synack =
+	    rig_segment(&back, 500, 101, DYSCO_TCP_SYN | DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet ack = rig_segment(&session, 101, 501, DYSCO_TCP_ACK, NULL, 0);
+	struct copies c = send_syn(rig, &session);
+
+	(void)state;
+	assert_int_equal(go_on(rig, &c), 4);
+	rig_to_client(rig, &synack);
+	assert_int_equal(go_on(rig, &c), 4); /* that may have been lost further on */
+	rig_to_server(rig, &ack);
+	assert_int_equal(go_on(rig, &c), 0);
+	close_session(rig, &session);
+	assert_int_equal(go_on(rig, &c), 0);
+	assert_int_equal(rig_drops(rig, CLIENT, DYSCO_REASON_LATE), 2);
+	assert_int_equal(rig_drops(rig, BOX, DYSCO_REASON_LATE), 4);
+	assert_int_equal(rig_drops(rig, SERVER, DYSCO_REASON_LATE), 2);
+	assert_int_equal(rig_counter(rig, CLIENT, DYSCO_COUNTER_SESSIONS_STARTED), 1);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +281,7 @@ int main(void)
 	    cmocka_unit_test(reset_of_a_killed_session_does_not_leave_the_box),
 	    cmocka_unit_test(plain_syn_takes_over_from_an_unconfirmed_chain),
 	    cmocka_unit_test(slow_chain_gives_way_to_the_session_without_it),
+	    cmocka_unit_test(syn_that_was_overtaken_goes_no_further),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
