@@ -6,6 +6,9 @@
  */
 #include "core/reconfig.h"
 
+/* A TCP repeats itself within 120 s at most; twice the lifetime of a segment (RFC 9293 3.4.2). */
+#define CLOSING_SILENCE_NS (240 * DYSCO_NS_PER_S)
+
 /* A leg and its partner are judged together and go together. */
 struct pair {
 	uint32_t slot[2]; /* the second DYSCO_NO_SLOT at an end of the chain */
@@ -51,6 +54,36 @@ static void free_pair(struct dysco_core *core, uint64_t now_ns, const struct pai
 			dysco_leg_free(core, pair->slot[i]);
 		}
 	}
+}
+
+static bool at_end(const struct dysco_core *core, uint32_t slot)
+{
+	const struct dysco_address_list *list = &dysco_cold_at(core, slot)->list;
+	uint8_t role = dysco_leg_at(core, slot)->role;
+
+	return role == DYSCO_ROLE_FIRST ||
+	       (role == DYSCO_ROLE_LAST && !(list->hops[list->next].flags & DYSCO_HOP_EXIT));
+}
+
+/*
+ * A host that has acknowledged the peer's FIN waits for nothing but the acknowledgement of its
+ * own, for which it sends that again: it has that (the leg missed it), or has given up. One
+ * that still waits for bytes may have lost the network, and be silent itself.
+ */
+static bool has_fallen_silent(const struct dysco_core *core, uint32_t slot, uint64_t now_ns)
+{
+	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	const struct dysco_leg_run *host = &leg->run[DYSCO_OUT], *peer = &leg->run[DYSCO_IN];
+
+	return dysco_leg_state(leg) == DYSCO_STATE_CLOSING && at_end(core, slot) &&
+	       (host->seen & DYSCO_SEEN_ACK) && !dysco_seq_after(peer->fin_end, host->ack) &&
+	       now_ns >= last_packet(leg) + CLOSING_SILENCE_NS;
+}
+
+static void take_for_closed(struct dysco_leg *leg)
+{
+	leg->run[DYSCO_OUT].seen |= DYSCO_SEEN_FINACK;
+	leg->run[DYSCO_IN].seen |= DYSCO_SEEN_FINACK;
 }
 
 /* ---- resets ---- */
@@ -263,13 +296,10 @@ static bool pair_embryonic(const struct dysco_core *core, const struct pair *pai
 static bool host_may_live_on(const struct dysco_core *core, const struct pair *pair)
 {
 	const struct dysco_leg *leg = dysco_leg_at(core, pair->slot[0]);
-	const struct dysco_address_list *list = &dysco_cold_at(core, pair->slot[0])->list;
 	uint8_t seen = leg->run[DYSCO_OUT].seen | leg->run[DYSCO_IN].seen;
-	bool at_end =
-	    leg->role == DYSCO_ROLE_FIRST ||
-	    (leg->role == DYSCO_ROLE_LAST && !(list->hops[list->next].flags & DYSCO_HOP_EXIT));
 
-	return at_end && dysco_leg_state(leg) == DYSCO_STATE_RESET && (seen & DYSCO_SEEN_SYNACK);
+	return at_end(core, pair->slot[0]) && dysco_leg_state(leg) == DYSCO_STATE_RESET &&
+	       (seen & DYSCO_SEEN_SYNACK);
 }
 
 /* It has ended and lingered; a leg that is DEAD after its last word lingers once more. */
@@ -380,7 +410,7 @@ static void expire_in_attempt(struct dysco_core *core, uint64_t now_ns, uint32_t
 static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 		    struct dysco_actions *out)
 {
-	const struct dysco_leg *leg = dysco_leg_at(core, slot);
+	struct dysco_leg *leg = dysco_leg_at(core, slot);
 
 	if (leg->mode == DYSCO_MODE_FREE) {
 		return;
@@ -393,6 +423,9 @@ static void look_at(struct dysco_core *core, uint64_t now_ns, uint32_t slot,
 	if (in_attempt(core, slot)) {
 		expire_in_attempt(core, now_ns, slot, out); /* else its attempt's timers decide */
 		return;
+	}
+	if (has_fallen_silent(core, slot, now_ns)) {
+		take_for_closed(leg);
 	}
 	report_changes(core, now_ns, slot, out);
 	if (leg->role != DYSCO_ROLE_RIGHT || leg->partner == DYSCO_NO_SLOT) {

@@ -230,6 +230,11 @@ static unsigned int go_on(struct rig *rig, const struct copies *c)
 	return n;
 }
 
+static struct dysco_leg *leg(struct rig *rig, int agent)
+{
+	return &rig->agent[agent].sim.legs[1];
+}
+
 static void close_session(struct rig *rig, const struct dysco_tuple *session)
 {
 	struct dysco_tuple back = dysco_tuple_reverse(session);
@@ -242,7 +247,7 @@ static void close_session(struct rig *rig, const struct dysco_tuple *session)
 	rig_to_server(rig, &fin);
 	rig_to_client(rig, &fin2);
 	rig_to_server(rig, &ack);
-	assert_int_equal(dysco_leg_state(&rig->agent[BOX].sim.legs[1]), DYSCO_STATE_TIME_WAIT);
+	assert_int_equal(dysco_leg_state(leg(rig, BOX)), DYSCO_STATE_TIME_WAIT);
 }
 
 static void syn_that_was_overtaken_goes_no_further(void **state)
@@ -269,6 +274,55 @@ static void syn_that_was_overtaken_goes_no_further(void **state)
 	rig_free(rig);
 }
 
+/* The last acknowledgement counted at neither end. */
+static struct rig *closing(const struct dysco_tuple *session)
+{
+	struct rig *rig = rig_new();
+
+	rig_connect(rig, session);
+	close_session(rig, session);
+	leg(rig, CLIENT)->run[DYSCO_IN].seen &= (uint8_t)~DYSCO_SEEN_FINACK;
+	leg(rig, SERVER)->run[DYSCO_OUT].seen &= (uint8_t)~DYSCO_SEEN_FINACK;
+	assert_int_equal(dysco_leg_state(leg(rig, CLIENT)), DYSCO_STATE_CLOSING);
+	assert_int_equal(dysco_leg_state(leg(rig, SERVER)), DYSCO_STATE_CLOSING);
+	return rig;
+}
+
+static void end_that_is_silent_after_both_fins_has_ended(void **state)
+{
+	struct dysco_tuple session = rig_session(40000, true);
+	struct rig *rig = closing(&session);
+	struct rig_packet fin =
+	    rig_segment(&session, 101, 502, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
+
+	(void)state;
+	rig_wait(rig, 230);
+	rig_out(rig, CLIENT, &fin); /* this end still tries */
+	rig_wait(rig, 71);
+	assert_int_equal(rig->agent[SERVER].core.live_legs, 0);
+	assert_int_equal(rig->agent[CLIENT].core.live_legs, 1);
+	rig_wait(rig, 230);
+	assert_int_equal(rig->agent[CLIENT].core.live_legs, 0);
+	for (int i = 0; i <= SERVER; i++) {
+		assert_int_equal(rig_counter(rig, i, DYSCO_COUNTER_SESSIONS_ENDED), 1);
+		assert_int_equal(rig_counter(rig, i, DYSCO_COUNTER_EXPIRED_IDLE), 0);
+	}
+	rig_free(rig);
+}
+
+/* Of a host that waits for bytes before the FIN the network may be down. */
+static void end_that_waits_for_bytes_stays(void **state)
+{
+	struct dysco_tuple session = rig_session(40000, true);
+	struct rig *rig = closing(&session);
+
+	(void)state;
+	leg(rig, CLIENT)->run[DYSCO_OUT].ack = 501;
+	rig_wait(rig, 1000);
+	assert_int_equal(rig->agent[CLIENT].core.live_legs, 1);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +336,8 @@ int main(void)
 	    cmocka_unit_test(plain_syn_takes_over_from_an_unconfirmed_chain),
 	    cmocka_unit_test(slow_chain_gives_way_to_the_session_without_it),
 	    cmocka_unit_test(syn_that_was_overtaken_goes_no_further),
+	    cmocka_unit_test(end_that_is_silent_after_both_fins_has_ended),
+	    cmocka_unit_test(end_that_waits_for_bytes_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
