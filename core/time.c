@@ -82,8 +82,8 @@ static bool has_fallen_silent(const struct dysco_core *core, uint32_t slot, uint
 
 static void take_for_closed(struct dysco_leg *leg)
 {
-	leg->run[DYSCO_OUT].seen |= DYSCO_SEEN_FINACK;
-	leg->run[DYSCO_IN].seen |= DYSCO_SEEN_FINACK;
+	dysco_step_add_seen(&leg->run[DYSCO_OUT], DYSCO_SEEN_FINACK);
+	dysco_step_add_seen(&leg->run[DYSCO_IN], DYSCO_SEEN_FINACK);
 }
 
 /* ---- resets ---- */

@@ -148,6 +148,22 @@ DYSCO_INLINE bool dysco_step_reset_counts(const struct dysco_leg_run *run,
 }
 
 /*
+ * Two CPUs may have packets of one direction at the same time (a FIN that a process sends, and an
+ * acknowledgement from an interrupt): neither may take back what the other one adds. BPF has
+ * atomic operations on words only.
+ */
+DYSCO_INLINE void dysco_step_add_seen(struct dysco_leg_run *run, uint8_t seen)
+{
+	_Static_assert(__builtin_offsetof(struct dysco_leg_run, seen) % 4 == 2, "byte of a word");
+
+	if (seen & ~run->seen) {
+		uint8_t *word = (uint8_t *)run + __builtin_offsetof(struct dysco_leg_run, seen) - 2;
+
+		__sync_fetch_and_or((uint32_t *)(void *)word, DYSCO_BE32((uint32_t)seen << 8));
+	}
+}
+
+/*
  * Notes a packet that is translated, so that the record alone tells the session's
  * state. p has the host's numbers: OUT before, IN after they are translated.
  */
@@ -166,7 +182,7 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	run->last_ns = now_ns;
 	if (p->flags & DYSCO_TCP_RST) {
 		if (dysco_step_reset_counts(run, other, p)) {
-			run->seen = (uint8_t)(seen | DYSCO_SEEN_RST);
+			dysco_step_add_seen(run, DYSCO_SEEN_RST);
 		}
 		return;
 	}
@@ -186,7 +202,7 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	    !dysco_seq_after(other->fin_end, p->ack)) {
 		seen |= DYSCO_SEEN_FINACK;
 	}
-	run->seen = seen;
+	dysco_step_add_seen(run, seen);
 }
 
 /*

@@ -2,8 +2,11 @@
 /* The fast path's decision and what it notes: datapath/step.h. */
 #include "datapath/step.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -328,6 +331,59 @@ static void plain_segments_go_either_way(void **state)
 	assert_true(taken > 100);
 }
 
+/* Both packets of a round at the same time: rounds[i] counts what thread i has begun. */
+#define ROUNDS 20000
+
+struct race {
+	struct dysco_leg leg[ROUNDS];
+	unsigned int rounds[2];
+};
+
+struct racer {
+	struct race *race;
+	unsigned int self;
+	struct dysco_packet p;
+};
+
+static void *run_race(void *arg)
+{
+	struct racer *r = arg;
+	struct race *race = r->race;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		__atomic_store_n(&race->rounds[r->self], i + 1, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&race->rounds[!r->self], __ATOMIC_ACQUIRE) <= i) {
+			sched_yield();
+		}
+		dysco_step_see(&race->leg[i], &r->p, DYSCO_IN, 40, 1);
+	}
+	return NULL;
+}
+
+/* A process sends its FIN while an interrupt acknowledges the peer's. */
+static void two_cpus_note_a_direction_at_once(void **state)
+{
+	struct race *race = calloc(1, sizeof(*race));
+	struct racer fin = {race, 0, packet(501, 0, 0xfffffff1u, DYSCO_TCP_FIN | DYSCO_TCP_ACK)};
+	struct racer ack = {race, 1, packet(501, 0, 0xfffffff2u, DYSCO_TCP_ACK)};
+	pthread_t other;
+
+	(void)state;
+	assert_non_null(race);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		race->leg[i] = connected();
+		see(&race->leg[i], DYSCO_OUT, 0xfffffff1u, 0, 501, DYSCO_TCP_FIN | DYSCO_TCP_ACK);
+	}
+	assert_int_equal(pthread_create(&other, NULL, run_race, &fin), 0);
+	run_race(&ack);
+	pthread_join(other, NULL);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		assert_int_equal(dysco_leg_state(&race->leg[i]), DYSCO_STATE_CLOSING);
+		assert_true(race->leg[i].run[DYSCO_IN].seen & DYSCO_SEEN_FINACK);
+	}
+	free(race);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +399,7 @@ int main(void)
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(refusal_of_a_syn_goes_to_the_core),
 	    cmocka_unit_test(plain_segments_go_either_way),
+	    cmocka_unit_test(two_cpus_note_a_direction_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
