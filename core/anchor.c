@@ -297,9 +297,7 @@ bool dysco_anchor_window_shown(const struct dysco_core *core, uint32_t index)
 	const struct dysco_leg *old = dysco_leg_at(core, a->old_slot);
 	uint32_t rounded = (1u << dysco_shift_of(old, DYSCO_IN)) - 1;
 
-	/* Behind a box with deltas the edge is the box's, which the peer need never reach. */
-	return a->offset_in != 0 ||
-	       !dysco_after(dysco_anchor_edge(core, index),
+	return !dysco_after(dysco_anchor_edge(core, index),
 			    dysco_relay_next_cut(core, a) + a->shown + rounded);
 }
 

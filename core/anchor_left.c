@@ -40,7 +40,16 @@ static void ask_for_window(struct dysco_core *core, uint32_t index, struct dysco
 	}
 	a->awaits = 1;
 	a->awaited_edge = edge;
+	a->seen &= (uint8_t)~DYSCO_ATTEMPT_OPENED;
 	dysco_new_path_show(core, index, out);
+}
+
+/* Behind a box with deltas the edge is the box's, which R need never reach: it is asked once. */
+static bool window_fits(const struct dysco_core *core, uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	return dysco_anchor_window_shown(core, index) || (a->offset_in != 0 && a->awaits);
 }
 
 static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t index)
@@ -56,7 +65,7 @@ static void maybe_cut(struct dysco_core *core, struct dysco_work *w, uint32_t in
 		dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_CLOSING, w->out);
 		return;
 	}
-	if (!dysco_anchor_window_shown(core, index)) {
+	if (!window_fits(core, index)) {
 		ask_for_window(core, index, w->out);
 		return;
 	}
@@ -153,18 +162,21 @@ static void left_refused(struct dysco_core *core, const struct dysco_mail *mail,
 	}
 }
 
+/* By a path of its own: it may come before the SYN-ACK, whose number is compared then. */
 static void left_ready(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	const struct dysco_numbers *n = &mail->msg.numbers;
 
-	if (a->state != DYSCO_ATTEMPT_PROVING) {
+	if (a->state != DYSCO_ATTEMPT_SETTING_UP && a->state != DYSCO_ATTEMPT_PROVING) {
 		return;
 	}
-	if (mail->msg.numbers.seq != a->isn || mail->msg.numbers.ts != a->peer_isn) {
+	if (n->seq != a->isn || ((a->seen & DYSCO_ATTEMPT_ANSWERED) && n->ts != a->peer_isn)) {
 		dysco_anchor_cancel(core, mail->w->now_ns, index, DYSCO_NACK_RENUMBERED,
 				    mail->w->out);
 		return;
 	}
+	a->peer_isn = n->ts;
 	a->seen |= DYSCO_ATTEMPT_READY_IN;
 	maybe_cut(core, mail->w, index);
 }
@@ -234,7 +246,25 @@ void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uin
 	}
 }
 
-/* SYN-ACK, opening ACK, RST: before there are two paths. */
+static void first_syn_ack(struct dysco_core *core, struct dysco_work *w, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+	bool renumbered = (a->seen & DYSCO_ATTEMPT_READY_IN) && a->peer_isn != w->p.seq;
+
+	a->seen |= DYSCO_ATTEMPT_ANSWERED;
+	a->peer_isn = w->p.seq;
+	a->peer_ts = dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
+	if (renumbered) {
+		dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_RENUMBERED, w->out);
+	} else {
+		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_PROVING);
+	}
+}
+
+/*
+ * SYN-ACK, opening ACK, RST: before there are two paths. An opening ACK that comes before the
+ * SYN-ACK may have come to a box before it, too, which took no window from it then.
+ */
 void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_t index)
 {
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
@@ -252,13 +282,9 @@ void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_
 	}
 	if (w->p.flags & DYSCO_TCP_SYN) {
 		if (a->state == DYSCO_ATTEMPT_SETTING_UP) {
-			a->seen |= DYSCO_ATTEMPT_ANSWERED;
-			a->peer_isn = w->p.seq;
-			a->peer_ts =
-			    dysco_packet_tsval(&w->p, w->in->data, w->in->data + w->in->bytes);
-			dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_PROVING);
+			first_syn_ack(core, w, index);
 		}
-		if (w->p.seq == a->peer_isn) {
+		if (a->state == DYSCO_ATTEMPT_PROVING && w->p.seq == a->peer_isn) {
 			dysco_new_path_ack(core, index, w->out);
 		}
 	} else if (a->state == DYSCO_ATTEMPT_PROVING && w->p.seq == a->peer_isn + 1) {

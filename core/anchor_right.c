@@ -2,6 +2,10 @@
 /* The right anchor (anchor.c): what it grants, what it is told, what it repeats. */
 #include "core/anchor.h"
 
+/* CUTs by the old path with nothing by the new one: the last of these comes 1.75 s after the first.
+ */
+#define CUTS_ALONE 4
+
 static void tell_locked(struct dysco_core *core, struct dysco_actions *out, uint32_t index)
 {
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
@@ -88,12 +92,57 @@ void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *ma
 	tell_locked(core, mail->w->out, index);
 }
 
+void dysco_right_answer_syn(struct dysco_core *core, uint32_t index, struct dysco_actions *out)
+{
+	dysco_new_path_syn(core, index, out);
+	tell_ready(core, out, index);
+}
+
 /* Before it has cut, R may end an attempt by itself: it has not used the new path. */
 static void right_refuse(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index,
 			 enum dysco_nack reason)
 {
 	dysco_reply(core, mail, DYSCO_MSG_NACK, reason, 0);
 	dysco_anchor_end_failed(core, mail->w->now_ns, index, mail->w->out);
+}
+
+/*
+ * L's ACK has come by the new path: its boxes have let it through, and know L's window. Behind a
+ * box with deltas the edge is the box's, which L need never reach.
+ */
+static bool may_cut(const struct dysco_core *core, uint32_t index)
+{
+	const struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	return a->state == DYSCO_ATTEMPT_READY &&
+	       (a->offset_in != 0 || dysco_anchor_window_shown(core, index));
+}
+
+static void make_cut(struct dysco_core *core, uint64_t now_ns, uint32_t index, uint32_t peer_cut)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	dysco_anchor_make_cut(core, index);
+	dysco_relay_peer_cut(core, a, peer_cut);
+	a->seen |= DYSCO_ATTEMPT_PEER_CUT;
+	dysco_attempt_enter(core, now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
+}
+
+/*
+ * L cuts before it knows that its ACK comes through. Its CUT is kept for the ACK; when it comes
+ * again and again by the old path alone, something on the new one lets SYN and SYN-ACK through
+ * and nothing else, and L's host waits for what it has sent there.
+ */
+static void cut_waits(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
+{
+	struct dysco_attempt *a = dysco_attempt_at(core, index);
+
+	a->asked = mail->msg.numbers;
+	a->cuts = a->cuts ? a->cuts : 1;
+	a->cuts = (uint8_t)(a->cuts + (!mail->new_path && a->cuts <= CUTS_ALONE));
+	if (a->state == DYSCO_ATTEMPT_WAITING && a->cuts > CUTS_ALONE) {
+		right_refuse(core, mail, index, DYSCO_NACK_NEW_PATH);
+	}
 }
 
 static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index)
@@ -109,13 +158,11 @@ static void right_cut(struct dysco_core *core, const struct dysco_mail *mail, ui
 			right_refuse(core, mail, index, DYSCO_NACK_CLOSING);
 			return;
 		}
-		if (!dysco_anchor_window_shown(core, index)) {
-			return; /* it comes again, behind an ACK */
+		if (!may_cut(core, index)) {
+			cut_waits(core, mail, index);
+			return;
 		}
-		dysco_anchor_make_cut(core, index);
-		dysco_relay_peer_cut(core, a, mail->msg.numbers.seq);
-		a->seen |= DYSCO_ATTEMPT_PEER_CUT;
-		dysco_attempt_enter(core, mail->w->now_ns, index, DYSCO_ATTEMPT_TWO_PATHS);
+		make_cut(core, mail->w->now_ns, index, mail->msg.numbers.seq);
 	}
 	if (mail->msg.attempt.flags & DYSCO_CONTROL_SEEN) {
 		a->seen |= DYSCO_ATTEMPT_CUT_SEEN;
@@ -205,6 +252,12 @@ void dysco_right_handshake(struct dysco_core *core, struct dysco_work *w, uint32
 	if (a->state == DYSCO_ATTEMPT_WAITING) {
 		dysco_attempt_enter(core, w->now_ns, index, DYSCO_ATTEMPT_READY);
 	}
+	if (a->cuts > 0 && may_cut(core, index) &&
+	    !dysco_anchor_is_closing(dysco_leg_at(core, a->old_slot))) {
+		make_cut(core, w->now_ns, index, a->asked.seq);
+		dysco_anchor_tell_cut(core, w->out, index, DYSCO_CONTROL_SEEN);
+		return;
+	}
 	tell_ready(core, w->out, index);
 }
 
@@ -222,7 +275,7 @@ void dysco_right_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			dysco_new_path_reset(core, index, out);
 			dysco_anchor_end_failed(core, now_ns, index, out);
 		} else if (a->state == DYSCO_ATTEMPT_WAITING) {
-			dysco_new_path_syn(core, index, out);
+			dysco_right_answer_syn(core, index, out);
 		} else if (a->state == DYSCO_ATTEMPT_READY) {
 			tell_ready(core, out, index);
 		}

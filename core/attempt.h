@@ -37,8 +37,8 @@ enum dysco_attempt_state {
 	DYSCO_ATTEMPT_CANCELLING, /* CANCEL sent */
 	/* right anchor (TWO_PATHS and DONE as above) */
 	DYSCO_ATTEMPT_REQUESTED, /* LOCKED sent */
-	DYSCO_ATTEMPT_WAITING,	 /* SYN-ACK sent */
-	DYSCO_ATTEMPT_READY,	 /* ACK came, READY sent */
+	DYSCO_ATTEMPT_WAITING,	 /* SYN-ACK, opening ACK, READY sent */
+	DYSCO_ATTEMPT_READY,	 /* ACK came */
 	DYSCO_ATTEMPT_FREED,	 /* both said DONE; RELEASE has not come */
 	/* between, inserted */
 	DYSCO_ATTEMPT_LOCKED,
@@ -71,9 +71,9 @@ struct dysco_attempt {
 	uint8_t cut_made;      /* own cut stands: two paths, or CANCELLING after it */
 	uint8_t released;      /* L, RELEASED has come: 1 by the old path, 2 by the new one */
 	uint8_t awaits;	       /* awaited_edge is valid */
-	uint8_t zero;
+	uint8_t cuts;	       /* R: 0, or 1 + CUTs by the old path that wait */
 	struct dysco_offsets locked; /* R: of its old leg, as LOCKED says them */
-	struct dysco_numbers asked;  /* of LOCK as it came here, for a repeated one */
+	struct dysco_numbers asked;  /* LOCK's as it came here, to repeat; R: CUT's */
 	uint64_t next_ns;	     /* when to repeat or give up */
 	uint64_t lease_ns;	     /* when it is over */
 	uint64_t started_ns;

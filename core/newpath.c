@@ -296,7 +296,7 @@ static void answer_syn(struct dysco_core *core, struct dysco_work *w, uint32_t i
 {
 	dysco_act(w->out, DYSCO_ACT_DROP, DYSCO_NO_SLOT); /* it ends here */
 	dysco_attempt_heard(core, w->now_ns, index);
-	dysco_new_path_syn(core, index, w->out);
+	dysco_right_answer_syn(core, index, w->out);
 }
 
 static bool anchor_waits(struct dysco_core *core, struct dysco_work *w, uint32_t index)
@@ -369,6 +369,12 @@ static bool left_for_recovery(struct dysco_core *core, struct dysco_work *w,
 	return true;
 }
 
+/* R's opening ACK, which may be there before, is no sign that L goes on. */
+static bool left_has_acked(const struct dysco_core *core, const struct dysco_attempt *inserted)
+{
+	return dysco_leg_at(core, inserted->left_slot)->run[DYSCO_IN].seen & DYSCO_SEEN_CONFIRM;
+}
+
 /*
  * The left anchor has given an attempt up and made another one, and its RST was lost or came
  * before its SYN (docs/protocol.md 12.4): what the first one made here goes likewise. Once
@@ -384,7 +390,7 @@ static bool given_up_before(struct dysco_core *core, struct dysco_work *w,
 	const struct dysco_attempt *a = dysco_attempt_at(core, index);
 
 	if (slot == DYSCO_NO_SLOT || right == DYSCO_NO_SLOT || index == DYSCO_NO_ATTEMPT ||
-	    !dysco_leg_is_embryonic(leg) || a->role != DYSCO_PART_INSERTED ||
+	    a->role != DYSCO_PART_INSERTED || left_has_acked(core, a) ||
 	    a->nonce == msg->attempt.nonce || !dysco_addr_equal(&a->left, &msg->attempt.left)) {
 		return false;
 	}

@@ -140,6 +140,8 @@ void dysco_new_path_joined(struct dysco_core *core, struct dysco_work *w,
 void dysco_anchor_requested(struct dysco_core *core, const struct dysco_mail *mail, uint32_t left);
 void dysco_left_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
 void dysco_right_mail(struct dysco_core *core, const struct dysco_mail *mail, uint32_t index);
+/* R: the SYN of the new path is here: SYN-ACK, opening ACK, READY. */
+void dysco_right_answer_syn(struct dysco_core *core, uint32_t index, struct dysco_actions *out);
 /* A packet on the new leg of an anchor, or on its old one in two paths. */
 void dysco_anchor_packet(struct dysco_core *core, struct dysco_work *w, uint32_t slot,
 			 uint32_t index);

@@ -377,6 +377,17 @@ DYSCO_INLINE enum dysco_verdict dysco_step(const struct dysco_leg *leg,
 		    !(leg->run[DYSCO_OUT].seen & DYSCO_SEEN_SYNACK)) {
 			return DYSCO_VERDICT_PUNT;
 		}
+		/*
+		 * The opening ACK of a new path, before its SYN-ACK: the box would take no window
+		 * from it, and the left anchor must not think that it has (docs/protocol.md 12.4).
+		 */
+		if (direction == DYSCO_IN && leg->role == DYSCO_ROLE_RIGHT &&
+		    leg->run[DYSCO_IN].base == DYSCO_BASE_AGENTS &&
+		    !(p->flags & (DYSCO_TCP_SYN | DYSCO_TCP_RST)) &&
+		    !(leg->run[DYSCO_IN].seen & DYSCO_SEEN_SYNACK)) {
+			*reason = DYSCO_REASON_PENDING;
+			return DYSCO_VERDICT_DROP;
+		}
 		/* Of the handshake of a new path, late: the host knows nothing of it. */
 		if ((leg->flags & DYSCO_LEG_OFFSETS) && (p->flags & DYSCO_TCP_SYN) &&
 		    direction == DYSCO_IN) {

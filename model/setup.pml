@@ -19,7 +19,8 @@
  * Messages
  *   default: what was once sent is delivered any number of times, in any order, or
  *     never. -DFINITE: delivery takes it away, LOSS are lost, requests are repeated
- *     when nothing is in flight; for liveness with weak fairness (pan -a -f).
+ *     when nothing is in flight, an opening ACK travels with the SYN-ACK; for liveness
+ *     with weak fairness (pan -a -f).
  * Simplifying assumptions
  *   One nonce: late messages of others are in locks.pml, by number.
  *   Agents between pass the control messages on; what they lock is in locks.pml.
@@ -87,7 +88,9 @@ bit refused, taken;	     /* R */
 bit cut;		     /* L has made its cut, once */
 bit x_at_r, y_at_l;
 bit reset_by_l, reset_by_r, reset_at_l, reset_at_r; /* hosts that sent RST, hosts that were given one */
-bit box_open, box_window;
+bit cut_in; /* R: L's CUT came before its ACK */
+bit box_open, box_synack, box_window; /* box_window: R's, shown by its opening ACK */
+bit box_acked; /* L's window, shown by its ACK */
 bit r_dead, over;
 byte losses;
 
@@ -136,6 +139,11 @@ inline l_old()
 	SEND(r1, RST)
 }
 
+#ifdef ACKED_ONCE /* hole 28 */
+#define L_ACKS_AGAIN skip
+#else
+#define L_ACKS_AGAIN SEND(r1, ACK)
+#endif
 inline l_prove()
 {
 	if
@@ -170,11 +178,12 @@ inline l_synack()
 #endif
 		ls = L_PROVING;
 		synacked = 1;
+#ifdef FINITE
+		opened = 1;
+#endif
 		SEND(r1, ACK);
 		l_prove()
-#ifndef ACKED_ONCE /* hole 28 */
-	:: ls == L_PROVING -> SEND(r1, ACK)
-#endif
+	:: ls == L_PROVING || ls == L_CUTTING -> L_ACKS_AGAIN
 	:: ls >= L_OLD || ls == L_CANCELLING -> SEND(r1, RST)
 	:: else
 	fi
@@ -220,7 +229,7 @@ active proctype L()
 end:	do
 	/* new path; nothing of it is taken while L asks R to roll back */
 	ON(l2, SYN, l_synack())
-	ON(l2, ACK, if :: ls <= L_PROVING -> opened = 1; l_prove() :: else fi)
+	ON(l2, ACK, if :: ls == L_PROVING -> opened = 1; l_prove() :: else fi)
 	ON(l2, CUT, l_cut())
 	ON(l2, DATA,
 		if
@@ -310,15 +319,35 @@ end:	do
 #define OPENS rs = R_READY
 #endif
 
+#ifdef FINITE /* the opening ACK travels with the SYN-ACK */
+#define R_OPENS skip
+#else
+#define R_OPENS SEND(l1, ACK)
+#endif
+
+inline r_two()
+{
+	assert(ls != L_OLD);
+	rs = R_TWO;
+	SEND(l1, CUT);
+	SEND(up, OCUT)
+}
+
+inline r_syn()
+{
+	rs = R_WAITING;
+	SEND(l1, SYN);
+	R_OPENS;
+	SEND(up, READY)
+}
+
+/* L's ACK */
 inline r_seen()
 {
-	/* any segment of the new path is the third ACK */
 	if
-	:: rs == R_WAITING ->
-		OPENS;
-		SEND(l1, ACK);
-		SEND(up, READY)
-	:: rs == R_READY -> SEND(l1, ACK); SEND(up, READY)
+	:: rs == R_WAITING && cut_in -> r_two()
+	:: rs == R_WAITING && !cut_in -> OPENS; R_OPENS; SEND(up, READY)
+	:: rs == R_READY -> R_OPENS; SEND(up, READY)
 	:: else
 	fi
 }
@@ -326,11 +355,12 @@ inline r_seen()
 inline r_cut()
 {
 	if
-	:: rs <= R_READY ->
-		assert(ls != L_OLD);
-		rs = R_TWO;
-		SEND(l1, CUT);
-		SEND(up, OCUT)
+#ifdef CUT_UNPROVED /* hole 19, the other way: its boxes may never have seen L's window */
+	:: rs == R_WAITING -> r_two()
+#else
+	:: rs == R_WAITING -> cut_in = 1
+#endif
+	:: rs == R_READY -> r_two()
 	:: rs == R_TWO || rs == R_DONE || rs == R_NEW -> SEND(l1, CUT); SEND(up, OCUT)
 	:: rs == R_OLD -> SEND(up, EXPIRED)
 	:: else -> SEND(up, SRST)
@@ -372,13 +402,13 @@ active proctype R()
 end:	do
 	ON(r2, SYN,
 		if
-		:: rs == R_REQUESTED && !over -> rs = R_WAITING; SEND(l1, SYN)
-		:: rs == R_WAITING -> SEND(l1, SYN)
+		:: rs == R_REQUESTED && !over -> r_syn()
+		:: rs == R_WAITING -> r_syn()
 		:: rs == R_OLD || rs == R_RESET || (rs == R_REQUESTED && over) -> SEND(l1, RST)
 		:: else
 		fi)
 	ON(r2, ACK, r_seen())
-	ON(r2, CUT, r_seen(); r_cut())
+	ON(r2, CUT, r_cut())
 	ON(down, OCUT, r_cut())
 	ON(r2, DATA,
 		if
@@ -423,8 +453,10 @@ end:	do
 	MAY(LOCK_COMES, rs == R_OLD, SEND(up, EXPIRED))
 #endif
 	MAY(R_SAYS_DONE, rs == R_TWO, rs = R_DONE; SEND(up, DONE))
-	/* lease */
 #ifndef PATIENT
+	/* L's CUT has come by the old path, again and again, and nothing by the new one */
+	MAY(R_REFUSES, rs == R_WAITING && cut_in, rs = R_OLD; SEND(up, NACK))
+	/* lease */
 	MAY(R_LAPSES, rs <= R_READY, rs = R_OLD; SEND(l1, RST))
 #endif
 #ifdef RESETS
@@ -453,13 +485,22 @@ end:	do
 	ON(l1, DACK, skip)
 #else
 	PASS(r1, r2, SYN, box_open = 1)
-	PASS(r1, r2, ACK, skip)
+	PASS(r1, r2, ACK, box_acked = 1)
 	/* only within the window that the opening ACK has shown it */
 	PASS(r1, r2, DATA, assert(box_window))
 	PASS(r1, r2, DACK, skip)
-	PASS(l1, l2, SYN, skip)
-	PASS(l1, l2, ACK, box_window = 1)
-	PASS(l1, l2, DATA, skip)
+#ifdef FINITE
+	PASS(l1, l2, SYN, box_synack = 1; box_window = 1)
+#else
+	PASS(l1, l2, SYN, box_synack = 1)
+#endif
+#ifdef OPENING_OVERTAKES /* hole 19: a box that has no SYN-ACK takes no window */
+	PASS(l1, l2, ACK, box_window = box_window || box_synack)
+#else
+	/* before the SYN-ACK its agent drops it */
+	ON(l1, ACK, if :: box_synack -> box_window = 1; SEND(l2, ACK) :: else fi)
+#endif
+	PASS(l1, l2, DATA, assert(box_acked))
 	PASS(l1, l2, DACK, skip)
 #endif
 	PASS(r1, r2, CUT, skip)
@@ -484,13 +525,13 @@ active proctype timers()
 end:	do
 	:: d_step { !IN_FLIGHT && ls != L_TWO && (rs != R_TWO || r_dead) ->
 		AGAIN(ls == L_SETTING_UP, SEND(r1, SYN));
-		AGAIN(ls == L_CUTTING, SEND(r1, CUT); SEND(down, OCUT));
+		AGAIN(ls == L_CUTTING, L_ACKS_AGAIN; SEND(r1, CUT); SEND(down, OCUT));
 		AGAIN(ls == L_CANCELLING && r_dead, ls = L_OLD);
 		AGAIN(ls == L_CANCELLING || ls == L_UNCUTTING, SEND(down, CANCEL));
 		AGAIN(ls == L_DONE, SEND(down, DONE));
 		AGAIN(X_WAITS, SEND(r1, DATA));
-		AGAIN(rs == R_WAITING && !r_dead, SEND(l1, SYN));
-		AGAIN(rs == R_READY && !r_dead, SEND(up, READY); SEND(l1, ACK));
+		AGAIN(rs == R_WAITING && !r_dead, r_syn());
+		AGAIN(rs == R_READY && !r_dead, SEND(up, READY));
 		AGAIN(rs == R_DONE && !r_dead, SEND(up, DONE));
 		AGAIN(Y_WAITS && !r_dead, SEND(l1, DATA)) }
 	od

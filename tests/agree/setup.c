@@ -52,6 +52,7 @@ enum {
 	L_GIVES_UP,
 	R_LAPSES,
 	LOCK_COMES,
+	R_REFUSES,
 };
 
 /* States of the anchors, as model/setup.pml numbers them. */
@@ -273,6 +274,10 @@ static void say(struct walk *w, const struct meaning *came)
 
 	follow_up(w, &now, came && came->spot == AT_UP && came->what == DONE,
 		  came && came->spot == AT_DOWN && came->what == DONE);
+	if (came && came->spot == AT_DOWN && came->what == OCUT && w->before.rs == R_WAITING &&
+	    now.rs == R_OLD) {
+		step(AT_NOTHING, R_REFUSES);
+	}
 	for (uint32_t i = w->from; i < w->row.n_air; i++) {
 		struct meaning m = meaning_of(&w->row.air[i]);
 

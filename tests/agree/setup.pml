@@ -25,6 +25,7 @@
 #define L_GIVES_UP   7
 #define R_LAPSES     8
 #define LOCK_COMES   9
+#define R_REFUSES    10
 
 byte spot, what; /* spot: 0 when the step is taken */
 byte line;	 /* kind of the line just read */
@@ -42,7 +43,7 @@ inline begin()
 	r1 = SYN; r2 = 0; l1 = 0; l2 = 0; down = 0; up = 0;
 	ls = L_SETTING_UP; rs = R_REQUESTED;
 	synacked = 0; ready = 0; opened = 0; refused = 0; taken = 0; cut = 0;
-	x_at_r = 0; y_at_l = 0; box_open = 0; box_window = 0
+	x_at_r = 0; y_at_l = 0; box_open = 0; box_synack = 0; box_window = 0; box_acked = 0; cut_in = 0
 }
 
 inline compare()

@@ -263,6 +263,26 @@ static void refusal_of_a_syn_goes_to_the_core(void **state)
 }
 
 /* The first 40 bytes of an IPv4 segment without options; numbers near those of the run. */
+/* The box behind this leg would take no window from it, and the left anchor has to know (12.4). */
+static void an_opening_ack_waits_for_its_syn_ack(void **state)
+{
+	enum dysco_reason reason = DYSCO_REASON_NONE;
+	struct dysco_leg leg = {.mode = DYSCO_MODE_FAST, .role = DYSCO_ROLE_RIGHT};
+	struct dysco_packet ack = {.flags = DYSCO_TCP_ACK};
+	struct dysco_packet syn_ack = {.flags = DYSCO_TCP_SYN | DYSCO_TCP_ACK};
+
+	(void)state;
+	assert_int_equal(dysco_step(&leg, &ack, DYSCO_IN, false, &reason), DYSCO_VERDICT_FAST);
+	leg.run[DYSCO_IN].base = DYSCO_BASE_AGENTS;
+	assert_int_equal(dysco_step(&leg, &ack, DYSCO_IN, false, &reason), DYSCO_VERDICT_DROP);
+	assert_int_equal(reason, DYSCO_REASON_PENDING);
+	assert_int_equal(dysco_step(&leg, &ack, DYSCO_OUT, false, &reason), DYSCO_VERDICT_FAST);
+	assert_int_equal(dysco_step(&leg, &syn_ack, DYSCO_IN, false, &reason), DYSCO_VERDICT_FAST);
+	dysco_step_see(&leg, &syn_ack, DYSCO_IN, 40, 1);
+	assert_int_equal(leg.run[DYSCO_IN].base, DYSCO_BASE_AGENTS);
+	assert_int_equal(dysco_step(&leg, &ack, DYSCO_IN, false, &reason), DYSCO_VERDICT_FAST);
+}
+
 static void plain_segment(struct random *r, const struct dysco_leg_run *run, uint8_t data[40],
 			  struct dysco_packet *p)
 {
@@ -398,6 +418,7 @@ int main(void)
 	    cmocka_unit_test(a_hosts_window_replaces_that_of_a_new_paths_handshake),
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(refusal_of_a_syn_goes_to_the_core),
+	    cmocka_unit_test(an_opening_ack_waits_for_its_syn_ack),
 	    cmocka_unit_test(plain_segments_go_either_way),
 	    cmocka_unit_test(two_cpus_note_a_direction_at_once),
 	};
