@@ -38,6 +38,15 @@ static bool is_of(const struct follow *f, uint8_t i)
 	return (f->x->w.scripted >> i) & 1;
 }
 
+/* In the order in which an anchor passes them: those of R before its cut have the higher numbers.
+ */
+static uint8_t stage_of(uint8_t state)
+{
+	return state >= DYSCO_ATTEMPT_REQUESTED && state <= DYSCO_ATTEMPT_READY
+		   ? (uint8_t)(state - DYSCO_ATTEMPT_REQUESTED + 1)
+		   : state;
+}
+
 static void look_at(struct follow *f, uint8_t i, uint8_t end)
 {
 	uint8_t host = end ? step_of(f, i)->anchor : step_of(f, i)->host;
@@ -52,7 +61,7 @@ static void look_at(struct follow *f, uint8_t i, uint8_t end)
 			continue;
 		}
 		found = true;
-		f->state[i][end] = a->state;
+		f->state[i][end] = stage_of(a->state);
 		f->wire[i][end][0] = h->dp.legs[a->old_slot].wire_tuple;
 		f->wire[i][end][1] = h->dp.legs[a->new_slot].wire_tuple;
 		f->known[i][end] = (uint8_t)(1 | (a->new_slot != DYSCO_NO_SLOT) << 1);
@@ -130,7 +139,8 @@ static bool is_told(const struct follow *f, uint8_t at)
 		return true;
 	}
 	return seen.path == 1 && seen.s.payload_bytes == 0 && !(seen.s.flags & SIM_FIN) &&
-	       f->state[seen.attempt][0] < DYSCO_ATTEMPT_CUTTING;
+	       (f->state[seen.attempt][0] < DYSCO_ATTEMPT_CUTTING ||
+		f->state[seen.attempt][1] < DYSCO_ATTEMPT_TWO_PATHS);
 }
 
 static bool take(struct follow *f, enum xp_kind kind, uint8_t a)
@@ -259,7 +269,7 @@ static bool begin(struct follow *f, uint8_t i)
 	if (!((f->x->w.scripted >> i) & 1)) {
 		take(f, XP_STEP, i);
 	}
-	return until(f, i, 1, DYSCO_ATTEMPT_READY);
+	return until(f, i, 1, stage_of(DYSCO_ATTEMPT_WAITING));
 }
 
 /* false: the core cannot take this step. */
