@@ -14,24 +14,26 @@
 
 #include "cli/doctor.h"
 
-#define KERNEL_MAJOR 5
-#define KERNEL_MINOR 15
+#define KERNEL_MAJOR	 5
+#define KERNEL_MINOR	 15
+#define KERNEL_MINOR_ARM 18 /* its JIT compiler has no atomic OR before */
 
 static void look_at_kernel(struct dysco_doctor *doctor)
 {
 	struct dysco_finding old = {DYSCO_LEVEL_ERROR, "kernel",
 				    "the tc programs use helpers that older kernels do not have",
-				    "", "install a kernel of 5.15 or later"};
+				    "", "install a later kernel"};
 	struct utsname name;
 	char *rest;
-	long major, minor;
+	long major, minor, needed;
 
 	uname(&name);
+	needed = strcmp(name.machine, "aarch64") == 0 ? KERNEL_MINOR_ARM : KERNEL_MINOR;
 	major = strtol(name.release, &rest, 10);
 	minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
-	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR)) {
-		snprintf(old.what, sizeof(old.what), "Linux %s is older than %d.%d", name.release,
-			 KERNEL_MAJOR, KERNEL_MINOR);
+	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < needed)) {
+		snprintf(old.what, sizeof(old.what), "Linux %s is older than %d.%ld", name.release,
+			 KERNEL_MAJOR, needed);
 		dysco_doctor_found(doctor, &old);
 	} else {
 		dysco_doctor_ok(doctor, "kernel", "Linux %s", name.release);

@@ -164,8 +164,9 @@ struct bpf_object *dysco_bpf_object_load(struct dysco_datapath *dp,
 	}
 	if (error) {
 		dysco_bpf_fail(dp, error,
-			       "the kernel does not load the BPF programs: %s; Linux 5.15 or later "
-			       "with CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF and root are needed",
+			       "the kernel does not load the BPF programs: %s; Linux 5.15 "
+			       "(arm64: 5.18) or later with CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF "
+			       "and root are needed",
 			       strerror(-error));
 	}
 	return object;
