@@ -137,8 +137,10 @@ void dysco_astray_look(struct dysco_agent *agent, uint64_t now_ns, uint32_t slot
 	}
 	*s = (struct dysco_stray){.slot = slot, .id = cold_of(agent, slot)->id};
 	for (int side = 0; side < 2; side++) {
-		s->packets[side] =
-		    leg_of(agent, slot_towards(agent, s, side))->run[DYSCO_IN].packets;
+		const struct dysco_leg *leg = leg_of(agent, slot_towards(agent, s, side));
+
+		s->packets[side] = leg->run[DYSCO_IN].packets;
+		s->there[side] = is_over(leg); /* the box may have to finish with the other */
 	}
 	agent->health->watch[slot].looked_ns = now_ns;
 	ask(agent, now_ns, s);
@@ -178,10 +180,8 @@ static bool has_answered(const struct dysco_agent *agent, const struct dysco_str
 	return in->packets != s->packets[side] && !(in->seen & DYSCO_SEEN_RST);
 }
 
-/*
- * The neighbour on one side has known nothing of the session all the time, and nothing has
- * come from there.
- */
+/* The neighbour on one side has known nothing of the session all the time, and nothing has come
+ * from there. */
 static bool is_astray(const struct dysco_agent *agent, struct dysco_stray *s)
 {
 	for (int side = 0; side < 2; side++) {

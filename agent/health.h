@@ -132,7 +132,7 @@ struct dysco_stray {
 	uint64_t next_ns;
 	uint64_t packets[2]; /* that had come in when it began */
 	bool unknown[2];     /* has said so this time */
-	bool there[2];	     /* has not said so, once, or something has come in */
+	bool there[2];	     /* has not said so, once, or something has come in, or it had ended */
 	uint8_t rounds;
 	struct dysco_session_id id;
 };

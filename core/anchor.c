@@ -287,7 +287,7 @@ uint32_t dysco_anchor_edge(const struct dysco_core *core, uint32_t index)
 {
 	const struct dysco_leg *old = dysco_leg_at(core, dysco_attempt_at(core, index)->old_slot);
 
-	return old->run[DYSCO_IN].ack + dysco_window_of(old, DYSCO_IN);
+	return old->run[DYSCO_IN].ack + dysco_granted(old, DYSCO_IN);
 }
 
 /* In the window's scale a right edge may be rounded down. */

@@ -271,7 +271,9 @@ void dysco_left_handshake(struct dysco_core *core, struct dysco_work *w, uint32_
 	bool acks_syn = (w->p.flags & DYSCO_TCP_ACK) && w->p.ack == a->isn + 1;
 
 	if (w->p.flags & DYSCO_TCP_RST) {
-		if (acks_syn || w->p.seq == a->peer_isn + 1) {
+		bool knows_isn = a->seen & (DYSCO_ATTEMPT_ANSWERED | DYSCO_ATTEMPT_READY_IN);
+
+		if (acks_syn || (knows_isn && w->p.seq == a->peer_isn + 1)) {
 			a->seen |= DYSCO_ATTEMPT_REFUSED;
 			dysco_anchor_cancel(core, w->now_ns, index, DYSCO_NACK_NEW_PATH, w->out);
 		}

@@ -138,7 +138,7 @@ static void cut_waits(struct dysco_core *core, const struct dysco_mail *mail, ui
 	struct dysco_attempt *a = dysco_attempt_at(core, index);
 
 	a->asked = mail->msg.numbers;
-	a->cuts = a->cuts ? a->cuts : 1;
+	a->cuts = mail->new_path || a->cuts == 0 ? 1 : a->cuts;
 	a->cuts = (uint8_t)(a->cuts + (!mail->new_path && a->cuts <= CUTS_ALONE));
 	if (a->state == DYSCO_ATTEMPT_WAITING && a->cuts > CUTS_ALONE) {
 		right_refuse(core, mail, index, DYSCO_NACK_NEW_PATH);

@@ -227,9 +227,14 @@ void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysc
 void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a);
 void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_attempt *a,
 		    enum dysco_path path);
-/* A packet of the host that begins below the floor of its leg (mode FAST). */
 uint8_t dysco_shift_of(const struct dysco_leg *leg, enum dysco_direction direction);
 uint32_t dysco_window_of(const struct dysco_leg *leg, enum dysco_direction direction);
+/*
+ * The same, but 0 where only the handshake of a new path has shown one: that was counted from
+ * another number, and nobody has granted it.
+ */
+uint32_t dysco_granted(const struct dysco_leg *leg, enum dysco_direction direction);
+/* A packet of the host that begins below the floor of its leg (mode FAST). */
 void dysco_relay_floor(struct dysco_core *core, struct dysco_work *w, uint32_t slot);
 
 /* ---- newpath.c ---- */

@@ -154,12 +154,24 @@ bool dysco_leg_runs(const struct dysco_leg *leg)
 		(seen & DYSCO_SEEN_SYNACK));
 }
 
+/* A box of a new path has R's opening ACK, but none of L's, which may have given it up. */
+static bool is_only_answered(const struct dysco_leg *leg)
+{
+	enum dysco_direction of_left = leg->role == DYSCO_ROLE_LEFT ? DYSCO_IN : DYSCO_OUT;
+	enum dysco_direction of_right = leg->role == DYSCO_ROLE_LEFT ? DYSCO_OUT : DYSCO_IN;
+
+	return (leg->role == DYSCO_ROLE_LEFT || leg->role == DYSCO_ROLE_RIGHT) &&
+	       leg->run[of_right].base == DYSCO_BASE_AGENTS &&
+	       !(leg->run[of_left].seen & DYSCO_SEEN_CONFIRM);
+}
+
 bool dysco_leg_is_embryonic(const struct dysco_leg *leg)
 {
 	enum dysco_leg_state state = dysco_leg_state(leg);
 
-	return state == DYSCO_STATE_PENDING || state == DYSCO_STATE_SYN_SENT ||
-	       state == DYSCO_STATE_SYN_RECEIVED || state == DYSCO_STATE_BYPASS;
+	return is_only_answered(leg) || state == DYSCO_STATE_PENDING ||
+	       state == DYSCO_STATE_SYN_SENT || state == DYSCO_STATE_SYN_RECEIVED ||
+	       state == DYSCO_STATE_BYPASS;
 }
 
 bool dysco_leg_outran_syn(const struct dysco_leg *leg, enum dysco_direction direction)

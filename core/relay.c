@@ -101,9 +101,7 @@ uint32_t dysco_relay_next_cut(const struct dysco_core *core, const struct dysco_
 		   : dysco_leg_at(core, a->old_slot)->run[DYSCO_OUT].seq_end;
 }
 
-/* That of the handshake of an earlier new path was counted from another number: nobody granted it.
- */
-static uint32_t granted(const struct dysco_leg *leg, enum dysco_direction direction)
+uint32_t dysco_granted(const struct dysco_leg *leg, enum dysco_direction direction)
 {
 	return leg->run[direction].base == DYSCO_BASE_AGENTS ? 0 : dysco_window_of(leg, direction);
 }
@@ -117,8 +115,8 @@ void dysco_relay_begin(struct dysco_core *core, struct dysco_attempt *a)
 	uint32_t cut = dysco_relay_next_cut(core, a);
 	uint32_t acked = a->kind == DYSCO_KIND_RECOVERY ? a->fixed_cut : in->ack;
 
-	dysco_two_start(&a->two, cut, acked, in->ack + granted(old, DYSCO_IN), in->seq_end,
-			out->ack, out->ack + granted(old, DYSCO_OUT));
+	dysco_two_start(&a->two, cut, acked, in->ack + dysco_granted(old, DYSCO_IN), in->seq_end,
+			out->ack, out->ack + dysco_granted(old, DYSCO_OUT));
 	a->two.sent_end = out->seq_end; /* a recovery sends again what lies between */
 	if (a->kind == DYSCO_KIND_RECOVERY) {
 		a->two.held_end = in->seq_end;
@@ -142,9 +140,10 @@ void dysco_relay_peer_cut(struct dysco_core *core, struct dysco_attempt *a, uint
 	new->offsets.seq_in = a->two.peer_cut - (a->peer_isn + 1);
 }
 
-static uint16_t window_left(const struct dysco_leg *leg, uint32_t edge, uint32_t ack)
+static uint16_t window_left(const struct dysco_leg *leg, enum dysco_direction direction,
+			    uint32_t edge, uint32_t ack)
 {
-	uint32_t left = dysco_after(edge, ack) ? (edge - ack) >> dysco_shift_of(leg, DYSCO_IN) : 0;
+	uint32_t left = dysco_after(edge, ack) ? (edge - ack) >> dysco_shift_of(leg, direction) : 0;
 
 	return (uint16_t)(left < UINT16_MAX ? left : UINT16_MAX);
 }
@@ -165,7 +164,7 @@ static bool tell_host(struct dysco_core *core, const struct dysco_attempt *a,
 		n = dysco_put_timestamp(options, two->tsval, two->host_tsval);
 	}
 	return dysco_emit_ack(core, out, a->old_slot, two->seq_end, two->acked,
-			      window_left(old, two->edge, two->acked), options, n);
+			      window_left(old, DYSCO_IN, two->edge, two->acked), options, n);
 }
 
 /*
@@ -199,8 +198,9 @@ void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysc
 	const struct dysco_two *two = &a->two;
 
 	/* The window belongs to the acknowledgement: what is granted stays what was granted. */
-	leg->run[DYSCO_IN].window = window_left(leg, two->edge, two->acked);
+	leg->run[DYSCO_IN].window = window_left(leg, DYSCO_IN, two->edge, two->acked);
 	leg->run[DYSCO_IN].ack = two->acked;
+	leg->run[DYSCO_OUT].window = window_left(leg, DYSCO_OUT, two->host_edge, two->host_ack);
 	leg->run[DYSCO_OUT].ack = two->host_ack;
 	if (path == DYSCO_PATH_NEW && !two->cut_far) {
 		leg->floor = two->cut;
@@ -251,6 +251,15 @@ static bool below_old_floor(struct dysco_work *w, const struct dysco_attempt *a,
 	       answer_host(w, a->old_slot, s);
 }
 
+/* An empty segment with both bases of an earlier reconfiguration's new path, which is our old one.
+ */
+static bool at_old_bases(const struct dysco_leg *old, const struct dysco_segment *s)
+{
+	return floor_counts(old) && s->bytes == 0 &&
+	       !(s->flags & (DYSCO_TCP_SYN | DYSCO_TCP_FIN | DYSCO_TCP_RST)) &&
+	       s->seq == old->floor && s->ack == old->peer_base;
+}
+
 /* What the host echoes has been delivered to it (RFC 7323 4.3). */
 static void note_times(struct dysco_two *two, const struct dysco_segment *s)
 {
@@ -285,6 +294,9 @@ void dysco_relay_out(struct dysco_core *core, struct dysco_work *w, struct dysco
 		uint32_t slot = slot_on(a, part->path);
 		const struct dysco_leg *leg = dysco_leg_at(core, slot);
 
+		if (part->path == DYSCO_PATH_OLD && at_old_bases(old, &part->s)) {
+			part->s.flags |= DYSCO_TCP_PSH; /* as without two paths: the host's */
+		}
 		dysco_offsets_out(&leg->offsets, &part->s);
 		sent |= emit(w, DYSCO_ACT_SEND, slot, &part->s, shift, &leg->wire_tuple);
 	}

@@ -66,9 +66,10 @@ static bool at_end(const struct dysco_core *core, uint32_t slot)
 }
 
 /*
- * A host that has acknowledged the peer's FIN waits for nothing but the acknowledgement of its
- * own, for which it sends that again: it has that (the leg missed it), or has given up. One
- * that still waits for bytes may have lost the network, and be silent itself.
+ * A host that has acknowledged the peer's FIN, and all of whose bytes are acknowledged, waits for
+ * nothing but the acknowledgement of its own FIN, for which it sends that again: it has that (the
+ * leg missed it), or has given up. One that still waits for bytes, or for the acknowledgement of
+ * some, may have lost the network, and be silent itself.
  */
 static bool has_fallen_silent(const struct dysco_core *core, uint32_t slot, uint64_t now_ns)
 {
@@ -76,7 +77,9 @@ static bool has_fallen_silent(const struct dysco_core *core, uint32_t slot, uint
 	const struct dysco_leg_run *host = &leg->run[DYSCO_OUT], *peer = &leg->run[DYSCO_IN];
 
 	return dysco_leg_state(leg) == DYSCO_STATE_CLOSING && at_end(core, slot) &&
-	       (host->seen & DYSCO_SEEN_ACK) && !dysco_seq_after(peer->fin_end, host->ack) &&
+	       (host->seen & peer->seen & DYSCO_SEEN_ACK) &&
+	       !dysco_seq_after(peer->fin_end, host->ack) &&
+	       !dysco_seq_after(host->fin_end - 1, peer->ack) &&
 	       now_ns >= last_packet(leg) + CLOSING_SILENCE_NS;
 }
 

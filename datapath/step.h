@@ -173,7 +173,7 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	struct dysco_leg_run *run = &leg->run[direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN];
 	const struct dysco_leg_run *other =
 	    &leg->run[direction == DYSCO_OUT ? DYSCO_IN : DYSCO_OUT];
-	uint8_t seen = run->seen;
+	uint8_t before = run->seen, seen = before;
 
 	/* Not atomic, as a wait for the cache line would be: two CPUs on one direction may lose a
 	 * count. */
@@ -192,7 +192,8 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	} else if (p->flags & DYSCO_TCP_ACK) {
 		seen |= DYSCO_SEEN_CONFIRM;
 	}
-	if ((p->flags & DYSCO_TCP_FIN) && dysco_step_seq_end(p) == run->seq_end) {
+	/* Not `==`: another CPU, with an earlier packet, may have put it back. */
+	if ((p->flags & DYSCO_TCP_FIN) && !dysco_seq_after(run->seq_end, dysco_step_seq_end(p))) {
 		run->fin_end = dysco_step_seq_end(p);
 		seen |= DYSCO_SEEN_FIN;
 		leg->fins = 1;
@@ -202,7 +203,7 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 	    !dysco_seq_after(other->fin_end, p->ack)) {
 		seen |= DYSCO_SEEN_FINACK;
 	}
-	dysco_step_add_seen(run, seen);
+	dysco_step_add_seen(run, (uint8_t)(seen & ~before));
 }
 
 /*

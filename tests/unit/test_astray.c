@@ -157,11 +157,24 @@ static void a_reset_is_no_sign_of_life(void **state)
 	session_through_this_box();
 	one_has_closed();
 	forgets(FW);
-	pass(LINGER - 100);
+	pass(LINGER + 200);
+	assert_in_range(world.questions, 1, 4);
 	left()->run[DYSCO_IN].packets++;
 	left()->run[DYSCO_IN].seen |= DYSCO_SEEN_RST; /* the box has kept it to itself */
 	pass(5000);
 	is_left(true);
+}
+
+/* A proxy whose client has gone waits for its server. */
+static void a_box_may_finish_with_one_side(void **state)
+{
+	(void)state;
+	session_through_this_box();
+	left()->run[DYSCO_IN].seen |= DYSCO_SEEN_RST;
+	forgets(FW);
+	pass(5 * LINGER);
+	assert_in_range(world.questions, 2, 24);
+	is_left(false);
 }
 
 /* Who answers once that it knows it has had it all the time. */
@@ -215,6 +228,7 @@ int main(void)
 	    TEST(silence_says_nothing),
 	    TEST(a_session_that_answers_is_not_gone),
 	    TEST(a_reset_is_no_sign_of_life),
+	    TEST(a_box_may_finish_with_one_side),
 	    TEST(it_takes_more_than_one_answer),
 	    TEST(who_is_under_way_elsewhere_is_left_alone),
 	    TEST(not_without_health),
