@@ -140,10 +140,9 @@ void dysco_relay_peer_cut(struct dysco_core *core, struct dysco_attempt *a, uint
 	new->offsets.seq_in = a->two.peer_cut - (a->peer_isn + 1);
 }
 
-static uint16_t window_left(const struct dysco_leg *leg, enum dysco_direction direction,
-			    uint32_t edge, uint32_t ack)
+static uint16_t window_left(const struct dysco_leg *leg, uint32_t edge, uint32_t ack)
 {
-	uint32_t left = dysco_after(edge, ack) ? (edge - ack) >> dysco_shift_of(leg, direction) : 0;
+	uint32_t left = dysco_after(edge, ack) ? (edge - ack) >> dysco_shift_of(leg, DYSCO_IN) : 0;
 
 	return (uint16_t)(left < UINT16_MAX ? left : UINT16_MAX);
 }
@@ -164,7 +163,7 @@ static bool tell_host(struct dysco_core *core, const struct dysco_attempt *a,
 		n = dysco_put_timestamp(options, two->tsval, two->host_tsval);
 	}
 	return dysco_emit_ack(core, out, a->old_slot, two->seq_end, two->acked,
-			      window_left(old, DYSCO_IN, two->edge, two->acked), options, n);
+			      window_left(old, two->edge, two->acked), options, n);
 }
 
 /*
@@ -198,9 +197,8 @@ void dysco_relay_end(struct dysco_core *core, struct dysco_attempt *a, enum dysc
 	const struct dysco_two *two = &a->two;
 
 	/* The window belongs to the acknowledgement: what is granted stays what was granted. */
-	leg->run[DYSCO_IN].window = window_left(leg, DYSCO_IN, two->edge, two->acked);
+	leg->run[DYSCO_IN].window = window_left(leg, two->edge, two->acked);
 	leg->run[DYSCO_IN].ack = two->acked;
-	leg->run[DYSCO_OUT].window = window_left(leg, DYSCO_OUT, two->host_edge, two->host_ack);
 	leg->run[DYSCO_OUT].ack = two->host_ack;
 	if (path == DYSCO_PATH_NEW && !two->cut_far) {
 		leg->floor = two->cut;
