@@ -386,10 +386,14 @@ static bool check_attachment(struct dysco_agent *agent, const struct dysco_attac
 	if (interface.index == agent->attached[a->id].ifindex) {
 		there = agent->dp.ops->attached(&agent->dp, a);
 	}
+	if ((there != 0 && there != -ENOENT) || attach(agent, a, &error) != 0) {
+		return false;
+	}
+	/* Not before: an interface that is being removed loses its programs first. */
 	if (there == 0) {
 		note_taken_off(agent, a);
 	}
-	return (there == 0 || there == -ENOENT) && attach(agent, a, &error) == 0;
+	return true;
 }
 
 void dysco_agent_check_attachments(struct dysco_agent *agent)

@@ -574,7 +574,7 @@ int row_main(int argc, char **argv, void *walk, bool (*run)(void *walk, uint64_t
 {
 	uint64_t first = argc == 3 ? strtoull(argv[1], NULL, 10) : 0;
 	uint64_t last = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-	bool good = walk && (first > 0 || (argc == 2 && trail(walk, argv[1])));
+	bool good = walk && (first > 0 || (argc == 2 && trail && trail(walk, argv[1])));
 
 	for (uint64_t seed = first; good && argc == 3 && seed <= last; seed++) {
 		good = run(walk, seed);

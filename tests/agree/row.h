@@ -140,7 +140,7 @@ void row_observe(const struct row *row, struct row_state *state);
 
 /*
  * A model's program: `FIRST LAST`, the seeds of random runs, or the path of one trail; both
- * are given the walk (NULL: out of memory). The exit code.
+ * are given the walk (NULL: out of memory). `trail` NULL: it follows none. The exit code.
  */
 int row_main(int argc, char **argv, void *walk, bool (*run)(void *walk, uint64_t seed),
 	     bool (*trail)(void *walk, const char *path));

@@ -20,19 +20,6 @@ static uint32_t attempts_at(const struct world *w, int agent)
 	return n;
 }
 
-/* The agent repeats what it has had no answer to. */
-static void again(struct world *w, int agent)
-{
-	struct rig_agent *a = &w->rig->agent[agent];
-
-	w->rig->now_ns += DYSCO_RETRY_MAX_NS;
-	while (dysco_core_time_passed(&a->core, w->rig->now_ns, 64, &a->out)) {
-		carry_out(w, agent, NULL, DYSCO_OUT);
-	}
-	carry_out(w, agent, NULL, DYSCO_OUT);
-	run(w);
-}
-
 /* ---- a failed attempt before ---- */
 
 /* As if a box had changed the ports meanwhile: the next SYN does not meet these legs. */

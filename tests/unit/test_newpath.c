@@ -29,6 +29,15 @@ static bool loses(struct world *w, int agent, const struct rig_packet *packet)
 	return true;
 }
 
+static void loses_next(int from, int to, uint8_t mask, uint8_t flags, unsigned int count)
+{
+	lost.from = from;
+	lost.to = to;
+	lost.mask = mask;
+	lost.flags = flags;
+	lost.count = count;
+}
+
 /* The client and the server alone: the box comes in next. */
 static struct world *direct(void)
 {
@@ -39,19 +48,6 @@ static struct world *direct(void)
 	memset(&lost, 0, sizeof(lost));
 	w->between = loses;
 	return w;
-}
-
-/* Time passes at this agent. */
-static void later(struct world *w, int agent)
-{
-	struct rig_agent *a = &w->rig->agent[agent];
-
-	w->rig->now_ns += DYSCO_RETRY_MAX_NS;
-	while (dysco_core_time_passed(&a->core, w->rig->now_ns, 64, &a->out)) {
-		carry_out(w, agent, NULL, DYSCO_OUT);
-	}
-	carry_out(w, agent, NULL, DYSCO_OUT);
-	run(w);
 }
 
 static uint8_t state_at(const struct world *w, int agent)
@@ -94,13 +90,10 @@ static void ready_comes_before_the_syn_ack(void **state)
 	struct world *w = direct();
 
 	(void)state;
-	lost.from = BOX;
-	lost.to = CLIENT;
-	lost.flags = lost.mask = DYSCO_TCP_SYN;
-	lost.count = 1;
+	loses_next(BOX, CLIENT, DYSCO_TCP_SYN, DYSCO_TCP_SYN, 1);
 	reconfigure(w, path_of(BOX, SERVER));
 	assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_SETTING_UP);
-	later(w, CLIENT);
+	again(w, CLIENT);
 	ends(w, true);
 }
 
@@ -111,15 +104,11 @@ static void an_opening_ack_does_not_overtake_at_a_box(void **state)
 	unsigned int boxed = w->boxed;
 
 	(void)state;
-	lost.from = SERVER;
-	lost.to = BOX;
-	lost.flags = DYSCO_TCP_SYN | DYSCO_TCP_ACK;
-	lost.mask = DYSCO_TCP_SYN | DYSCO_TCP_ACK;
-	lost.count = 1;
+	loses_next(SERVER, BOX, DYSCO_TCP_SYN | DYSCO_TCP_ACK, DYSCO_TCP_SYN | DYSCO_TCP_ACK, 1);
 	reconfigure(w, path_of(BOX, SERVER));
 	assert_int_equal(w->boxed - boxed, 1); /* the SYN */
 	assert_int_equal(rig_drops(w->rig, BOX, DYSCO_REASON_PENDING), 1);
-	later(w, CLIENT);
+	again(w, CLIENT);
 	ends(w, true);
 }
 
@@ -129,16 +118,12 @@ static void the_cut_waits_for_the_ack(void **state)
 	struct world *w = direct();
 
 	(void)state;
-	lost.from = BOX;
-	lost.to = SERVER;
-	lost.flags = 0;
-	lost.mask = DYSCO_TCP_SYN;
-	lost.count = 3; /* ACK, once more with the window, CUT */
+	loses_next(BOX, SERVER, DYSCO_TCP_SYN, 0, 3); /* ACK, once more with the window, CUT */
 	reconfigure(w, path_of(BOX, SERVER));
 	assert_int_equal(lost.count, 0);
 	assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_CUTTING);
 	assert_int_equal(state_at(w, SERVER), DYSCO_ATTEMPT_WAITING);
-	later(w, CLIENT);
+	again(w, CLIENT);
 	ends(w, true);
 }
 
@@ -148,21 +133,17 @@ static void a_path_that_takes_no_more_is_left_soon(void **state)
 	struct world *w = direct();
 
 	(void)state;
-	lost.from = BOX;
-	lost.to = SERVER;
-	lost.flags = 0;
-	lost.mask = DYSCO_TCP_SYN;
-	lost.count = 100;
+	loses_next(BOX, SERVER, DYSCO_TCP_SYN, 0, 100);
 	reconfigure(w, path_of(BOX, SERVER));
 	say(w, CLIENT, 106, 506, "more");
 	assert_int_equal(w->delivered[SERVER], 5);
 	for (int cut = 2; cut <= 4; cut++) {
 		assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_CUTTING);
-		later(w, CLIENT);
+		again(w, CLIENT);
 	}
 	assert_int_equal(w->reason, DYSCO_NACK_NEW_PATH);
 	w->rig->now_ns += DYSCO_LEASE_NS;
-	later(w, BOX); /* which was told of the end by a RST, but of no attempt's */
+	again(w, BOX); /* which was told of the end by a RST, but of no attempt's */
 	ends(w, false);
 }
 

@@ -22,19 +22,6 @@ static void a_box_is_left_out(void **state)
 	rig_free(w->rig);
 }
 
-/* The client repeats what it has had no answer to. */
-static void again(struct world *w)
-{
-	struct rig_agent *client = &w->rig->agent[CLIENT];
-
-	w->rig->now_ns += DYSCO_RETRY_MAX_NS;
-	while (dysco_core_time_passed(&client->core, w->rig->now_ns, 64, &client->out)) {
-		carry_out(w, CLIENT, NULL, DYSCO_OUT);
-	}
-	carry_out(w, CLIENT, NULL, DYSCO_OUT);
-	run(w);
-}
-
 static void forgets_attempts(struct world *w, int agent)
 {
 	for (uint64_t nonce = 1; nonce <= DYSCO_NONCES_OVER; nonce++) {
@@ -54,7 +41,7 @@ static void the_right_anchor_has_forgotten(void **state)
 	assert_int_equal(w->done, 2);
 	w->lost_type = 0;
 	forgets_attempts(w, SERVER);
-	again(w);
+	again(w, CLIENT);
 	assert_int_equal(w->failed, 0);
 	nothing_is_left(w);
 	talks(w, false);
@@ -84,10 +71,10 @@ static void a_box_hears_that_nobody_waits(void **state)
 	assert_int_equal(w->done, 2);
 	for (int i = 0; i < DYSCO_TRIES_MAX; i++) {
 		assert_int_equal(attempts_at(w, CLIENT), 1);
-		again(w);
+		again(w, CLIENT);
 	}
 	assert_int_equal(attempts_at(w, BOX), 0); /* one more could be lost */
-	again(w);
+	again(w, CLIENT);
 	assert_int_equal(w->failed, 0);
 	nothing_is_left(w);
 	assert_int_equal(w->rig->agent[BOX].sim.legs[left].mode, DYSCO_MODE_DEAD);
@@ -354,7 +341,7 @@ static void a_retry_after_a_cancel_comes_through(void **state)
 	assert_int_equal(w->reason, DYSCO_NACK_CANCELLED);
 	w->resets_lost = false;
 	reconfigure(w, path);
-	again(w); /* its SYN ended what was there */
+	again(w, CLIENT); /* its SYN ended what was there */
 	assert_int_equal(w->done, 4);
 	assert_int_equal(w->failed, 1);
 	nothing_is_left(w);
@@ -391,7 +378,7 @@ static void a_window_is_not_asked_for_in_a_circle(void **state)
 	reconfigure(w, path_of(BOX, SERVER)); /* everything arrives, and it comes to rest */
 	assert_int_equal(w->done, 2);
 	server->window = 1000;
-	again(w);
+	again(w, CLIENT);
 	assert_int_equal(w->done, 4);
 	nothing_is_left(w);
 	talks(w, true);

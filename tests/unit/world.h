@@ -283,6 +283,19 @@ static inline struct world *established(void)
 	return established_over(NULL);
 }
 
+/* Time passes at this agent: it repeats what it has had no answer to. */
+static inline void again(struct world *w, int agent)
+{
+	struct rig_agent *a = &w->rig->agent[agent];
+
+	w->rig->now_ns += DYSCO_RETRY_MAX_NS;
+	while (dysco_core_time_passed(&a->core, w->rig->now_ns, 64, &a->out)) {
+		carry_out(w, agent, NULL, DYSCO_OUT);
+	}
+	carry_out(w, agent, NULL, DYSCO_OUT);
+	run(w);
+}
+
 static inline void nothing_is_left(const struct world *w)
 {
 	for (int i = 0; i < RIG_AGENTS; i++) {
