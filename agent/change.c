@@ -371,29 +371,37 @@ static void note_taken_off(struct dysco_agent *agent, const struct dysco_attachm
 		  a->ifname, a->netns[0] ? " in namespace " : "", a->netns);
 }
 
+static bool find_interface(const struct dysco_agent *agent, const struct dysco_attachment *a,
+			   struct dysco_interface *interface)
+{
+	return agent->system->interface(agent->system->context, a->netns, a->ifname, interface) ==
+	       0;
+}
+
 /* True when it had to be attached, and was. */
 static bool check_attachment(struct dysco_agent *agent, const struct dysco_attachment *a)
 {
 	struct dysco_interface interface;
 	struct dysco_conf_error error;
 	int there = -ENOENT;
+	bool attached;
 
-	if (agent->system->interface(agent->system->context, a->netns, a->ifname, &interface) !=
-	    0) {
+	if (!find_interface(agent, a, &interface)) {
 		note_gone(agent, a);
 		return false;
 	}
 	if (interface.index == agent->attached[a->id].ifindex) {
 		there = agent->dp.ops->attached(&agent->dp, a);
 	}
-	if ((there != 0 && there != -ENOENT) || attach(agent, a, &error) != 0) {
+	if (there != 0 && there != -ENOENT) {
 		return false;
 	}
-	/* Not before: an interface that is being removed loses its programs first. */
-	if (there == 0) {
+	attached = attach(agent, a, &error) == 0;
+	/* An interface that is being removed loses its programs first: nobody took those. */
+	if (there == 0 && (attached || find_interface(agent, a, &interface))) {
 		note_taken_off(agent, a);
 	}
-	return true;
+	return attached;
 }
 
 void dysco_agent_check_attachments(struct dysco_agent *agent)

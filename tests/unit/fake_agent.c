@@ -105,7 +105,8 @@ static void dp_close(struct dysco_datapath *dp)
 static int dp_attach(struct dysco_datapath *dp, const struct dysco_attachment *a)
 {
 	(void)a;
-	if (of(dp)->refuse_attach) {
+	of(dp)->gone = of(dp)->going;
+	if (of(dp)->refuse_attach || of(dp)->gone) {
 		snprintf(dp->error, sizeof(dp->error), "attach refused by the test");
 		return -EPERM;
 	}
@@ -213,12 +214,13 @@ static const struct dysco_datapath_ops ops = {
 static int sys_interface(void *context, const char *netns, const char *ifname,
 			 struct dysco_interface *interface)
 {
-	(void)context;
+	const struct fake_agent *fake = context;
+
 	if (netns[0] != '\0' && strcmp(netns, "ns1") != 0) {
 		return -ENOENT;
 	}
-	if (strlen(ifname) != 4 || strncmp(ifname, "eth", 3) != 0 || ifname[3] < '0' ||
-	    ifname[3] > '9') {
+	if (fake->gone || strlen(ifname) != 4 || strncmp(ifname, "eth", 3) != 0 ||
+	    ifname[3] < '0' || ifname[3] > '9') {
 		return -ENODEV;
 	}
 	interface->index = (unsigned int)(ifname[3] - '0') + 2;

@@ -31,6 +31,8 @@ struct fake_agent {
 	uint32_t injected_before_detach; /* of `injected`, those before the last detach() */
 	bool refuse_attach, refuse_classifier;
 	int still_attached; /* what attached() says until the next attach() */
+	bool going;	    /* attach() finds no interface, and none is left */
+	bool gone;	    /* every interface */
 	/* what the host's stack says of any connection */
 	struct dysco_socket socket;
 	int no_socket;

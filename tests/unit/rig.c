@@ -240,6 +240,24 @@ void rig_connect_from(struct rig *rig, const struct dysco_tuple *session, uint32
 	assert_true(got.bytes > 0 && dysco_tuple_equal(&got.p.tuple, session));
 }
 
+void rig_close(struct rig *rig, const struct dysco_tuple *session)
+{
+	const struct dysco_leg *at_box = &rig->agent[BOX].sim.legs[1];
+	struct dysco_tuple back = dysco_tuple_reverse(session);
+	struct rig_packet fin =
+	    rig_segment(session, 101, 501, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet fin2 =
+	    rig_segment(&back, 501, 102, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
+	struct rig_packet ack = rig_segment(session, 102, 502, DYSCO_TCP_ACK, NULL, 0);
+
+	assert_true(rig_to_server(rig, &fin).bytes > 0);
+	assert_int_equal(dysco_leg_state(at_box), DYSCO_STATE_HALF_CLOSED);
+	assert_true(rig_to_client(rig, &fin2).bytes > 0);
+	assert_int_equal(dysco_leg_state(at_box), DYSCO_STATE_CLOSING);
+	assert_true(rig_to_server(rig, &ack).bytes > 0);
+	assert_int_equal(dysco_leg_state(at_box), DYSCO_STATE_TIME_WAIT);
+}
+
 void rig_wait(struct rig *rig, unsigned int seconds)
 {
 	for (unsigned int s = 0; s < seconds; s++) {

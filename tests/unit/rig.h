@@ -67,6 +67,9 @@ struct rig_packet rig_to_client(struct rig *rig, const struct rig_packet *packet
 void rig_connect(struct rig *rig, const struct dysco_tuple *session);
 /* The same with another initial number of the client's than 100. */
 void rig_connect_from(struct rig *rig, const struct dysco_tuple *session, uint32_t isn);
+/* Nothing but the handshake has been said: both FINs and their acknowledgements, the client first.
+ */
+void rig_close(struct rig *rig, const struct dysco_tuple *session);
 
 /* Time passes at all agents in steps of a second; packets the cores send on their own are lost. */
 void rig_wait(struct rig *rig, unsigned int seconds);

@@ -235,21 +235,6 @@ static struct dysco_leg *leg(struct rig *rig, int agent)
 	return &rig->agent[agent].sim.legs[1];
 }
 
-static void close_session(struct rig *rig, const struct dysco_tuple *session)
-{
-	struct dysco_tuple back = dysco_tuple_reverse(session);
-	struct rig_packet fin =
-	    rig_segment(session, 101, 501, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
-	struct rig_packet fin2 =
-	    rig_segment(&back, 501, 102, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
-	struct rig_packet ack = rig_segment(session, 102, 502, DYSCO_TCP_ACK, NULL, 0);
-
-	rig_to_server(rig, &fin);
-	rig_to_client(rig, &fin2);
-	rig_to_server(rig, &ack);
-	assert_int_equal(dysco_leg_state(leg(rig, BOX)), DYSCO_STATE_TIME_WAIT);
-}
-
 static void syn_that_was_overtaken_goes_no_further(void **state)
 {
 	struct rig *rig = rig_new();
@@ -265,7 +250,7 @@ static void syn_that_was_overtaken_goes_no_further(void **state)
 	assert_int_equal(go_on(rig, &c), 4); /* that may have been lost further on */
 	rig_to_server(rig, &ack);
 	assert_int_equal(go_on(rig, &c), 0);
-	close_session(rig, &session);
+	rig_close(rig, &session);
 	assert_int_equal(go_on(rig, &c), 0);
 	assert_int_equal(rig_drops(rig, CLIENT, DYSCO_REASON_LATE), 2);
 	assert_int_equal(rig_drops(rig, BOX, DYSCO_REASON_LATE), 4);
@@ -280,7 +265,7 @@ static struct rig *closing(const struct dysco_tuple *session)
 	struct rig *rig = rig_new();
 
 	rig_connect(rig, session);
-	close_session(rig, session);
+	rig_close(rig, session);
 	leg(rig, CLIENT)->run[DYSCO_IN].seen &= (uint8_t)~DYSCO_SEEN_FINACK;
 	leg(rig, SERVER)->run[DYSCO_OUT].seen &= (uint8_t)~DYSCO_SEEN_FINACK;
 	assert_int_equal(dysco_leg_state(leg(rig, CLIENT)), DYSCO_STATE_CLOSING);

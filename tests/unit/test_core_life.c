@@ -18,23 +18,6 @@ static uint32_t live(const struct rig *rig, int agent)
 	return rig->agent[agent].core.live_legs;
 }
 
-static void close_session(struct rig *rig, const struct dysco_tuple *session)
-{
-	struct dysco_tuple back = dysco_tuple_reverse(session);
-	struct rig_packet fin =
-	    rig_segment(session, 101, 501, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
-	struct rig_packet fin2 =
-	    rig_segment(&back, 501, 102, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
-	struct rig_packet ack = rig_segment(session, 102, 502, DYSCO_TCP_ACK, NULL, 0);
-
-	assert_true(rig_to_server(rig, &fin).bytes > 0);
-	assert_int_equal(dysco_leg_state(leg(rig, BOX, 1)), DYSCO_STATE_HALF_CLOSED);
-	assert_true(rig_to_client(rig, &fin2).bytes > 0);
-	assert_int_equal(dysco_leg_state(leg(rig, BOX, 1)), DYSCO_STATE_CLOSING);
-	assert_true(rig_to_server(rig, &ack).bytes > 0);
-	assert_int_equal(dysco_leg_state(leg(rig, BOX, 1)), DYSCO_STATE_TIME_WAIT);
-}
-
 static void session_ends_lingers_and_is_forgotten(void **state)
 {
 	struct rig *rig = rig_new();
@@ -43,7 +26,7 @@ static void session_ends_lingers_and_is_forgotten(void **state)
 
 	(void)state;
 	rig_connect(rig, &session);
-	close_session(rig, &session);
+	rig_close(rig, &session);
 	rig_wait(rig, 30);
 	assert_int_equal(live(rig, CLIENT), 1);
 	late = rig_segment(&session, 101, 501, DYSCO_TCP_FIN | DYSCO_TCP_ACK, NULL, 0);
@@ -67,7 +50,7 @@ static void five_tuple_is_reused_while_it_lingers(void **state)
 	(void)state;
 	rig_connect(rig, &session);
 	old_wire = leg(rig, CLIENT, 1)->wire_tuple;
-	close_session(rig, &session);
+	rig_close(rig, &session);
 	rig_connect_from(rig, &session, 200);
 	assert_false(dysco_tuple_equal(&leg(rig, CLIENT, 2)->wire_tuple, &old_wire));
 	rig_wait(rig, 61);
@@ -361,7 +344,7 @@ static void restarted_agent_knows_its_sessions(void **state)
 	data = rig_segment(&session, 101, 501, DYSCO_TCP_ACK, "x", 1);
 	assert_true(rig_to_server(rig, &data).bytes > 0);
 	rig_connect(rig, &other);
-	close_session(rig, &session);
+	rig_close(rig, &session);
 	rig_wait(rig, 62);
 	assert_int_equal(live(rig, BOX), 2);
 	rig_free(rig);
@@ -404,7 +387,7 @@ static void legs_are_found_by_the_names_of_their_session(void **state)
 		assert_int_equal(legs_named(rig, SERVER, &id, &session), 1);
 		rig_restart(rig, BOX); /* what it knew of them was not lasting */
 	}
-	close_session(rig, &session);
+	rig_close(rig, &session);
 	rig_wait(rig, 62);
 	assert_int_equal(legs_named(rig, BOX, &id, &session), 0);
 	rig_free(rig);

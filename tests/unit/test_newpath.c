@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "core/anchor.h"
 #include "tests/unit/world.h"
 
 /* Segments of one kind that are lost on one leg of the new path. */
@@ -147,6 +148,142 @@ static void a_path_that_takes_no_more_is_left_soon(void **state)
 	ends(w, false);
 }
 
+/* On a path whose ACK alone is lost the CUT comes through: it is no dead end. */
+static void a_cut_by_the_new_path_shows_that_it_lives(void **state)
+{
+	struct world *w = direct();
+
+	(void)state;
+	loses_next(BOX, SERVER, 0xff, DYSCO_TCP_ACK, 100);
+	reconfigure(w, path_of(BOX, SERVER));
+	for (int cut = 2; cut <= 8; cut++) {
+		assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_CUTTING);
+		again(w, CLIENT);
+	}
+	assert_int_equal(w->failed, 0);
+	assert_int_equal(state_at(w, SERVER), DYSCO_ATTEMPT_WAITING);
+	lost.count = 0;
+	again(w, CLIENT);
+	ends(w, true);
+}
+
+/* What the client gets by the new path, as if from the server through the box. */
+static void reset_arrives(struct world *w, uint32_t seq)
+{
+	const struct dysco_sim *sim = &w->rig->agent[CLIENT].sim;
+	struct dysco_tuple in =
+	    dysco_tuple_reverse(&sim->legs[sim->attempts[1].new_slot].wire_tuple);
+	struct rig_packet reset = rig_segment(&in, seq, 0, DYSCO_TCP_RST, NULL, 0);
+
+	enqueue(w, CLIENT, DYSCO_IN, &reset);
+	run(w);
+}
+
+/* Before the client knows the server's number, nobody can have it right. */
+static void a_blind_reset_does_not_end_a_new_path(void **state)
+{
+	struct world *w = direct();
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_READY;
+	loses_next(BOX, CLIENT, DYSCO_TCP_SYN, DYSCO_TCP_SYN, 1);
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_SETTING_UP);
+	reset_arrives(w, 1);
+	assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_SETTING_UP);
+	w->lost_type = 0;
+	again(w, CLIENT);
+	ends(w, true);
+}
+
+static void a_reset_with_the_number_that_ready_has_told_ends_it(void **state)
+{
+	struct world *w = direct();
+
+	(void)state;
+	loses_next(BOX, CLIENT, DYSCO_TCP_SYN, DYSCO_TCP_SYN, 1);
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_SETTING_UP);
+	reset_arrives(w, w->rig->agent[CLIENT].sim.attempts[1].peer_isn + 1);
+	assert_int_equal(w->reason, DYSCO_NACK_NEW_PATH);
+	w->rig->now_ns += DYSCO_LEASE_NS;
+	again(w, BOX);
+	ends(w, false);
+}
+
+static bool embryonic_at_box(const struct world *w)
+{
+	const struct dysco_leg *legs = w->rig->agent[BOX].sim.legs;
+	const struct dysco_leg *right = &legs[right_leg(w, BOX)];
+
+	return dysco_leg_is_embryonic(right) && dysco_leg_is_embryonic(&legs[right->partner]);
+}
+
+/* The server's opening ACK is no sign that the client has not given the path up. */
+static void a_path_is_embryonic_without_the_left_anchors_ack(void **state)
+{
+	struct world *w = direct();
+
+	(void)state;
+	loses_next(CLIENT, BOX, DYSCO_TCP_SYN, 0, 3);
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(lost.count, 0);
+	assert_true(embryonic_at_box(w));
+	again(w, CLIENT);
+	assert_false(embryonic_at_box(w));
+	ends(w, true);
+}
+
+/* ---- a path on which the hosts have said nothing yet ---- */
+
+/* Its handshake's window was counted from other numbers than the hosts'. */
+static void nothing_is_granted_by_a_handshake(void **state)
+{
+	struct world *w = direct();
+	struct rig_agent *box = &w->rig->agent[BOX];
+	const struct dysco_leg *leg;
+
+	(void)state;
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(w->done, 4);
+	leg = &box->sim.legs[right_leg(w, BOX)];
+	assert_int_equal(leg->run[DYSCO_IN].base, DYSCO_BASE_AGENTS);
+	loses_next(BOX, EXTRA, 0, 0, 100);
+	reconfigure_at(w, BOX, DYSCO_KIND_ORDINARY, path_of(EXTRA, SERVER));
+	assert_int_equal(dysco_anchor_edge(&box->core, box->sim.cold[right_leg(w, BOX)].attempt),
+			 leg->run[DYSCO_IN].ack);
+	rig_free(w->rig);
+}
+
+static unsigned int by_the_old_path;
+
+static bool counts_pushed(struct world *w, int agent, const struct rig_packet *packet)
+{
+	(void)w;
+	by_the_old_path += agent == SERVER && agent_of(&packet->p.tuple.src) == CLIENT &&
+			   packet->p.flags == (DYSCO_TCP_ACK | DYSCO_TCP_PSH);
+	return false;
+}
+
+/* Sent before the cut, where the old path began: without PSH it would be the handshake's. */
+static void what_comes_late_at_the_old_bases_is_the_hosts(void **state)
+{
+	struct world *w = direct();
+
+	(void)state;
+	say(w, CLIENT, 106, 506, "more");
+	say(w, SERVER, 506, 110, "");
+	w->lost_type = DYSCO_MSG_DONE;
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(state_at(w, CLIENT), DYSCO_ATTEMPT_DONE);
+	w->between = counts_pushed;
+	by_the_old_path = 0;
+	say(w, CLIENT, 106, 506, "");
+	assert_int_equal(by_the_old_path, 1);
+	assert_int_equal(w->last[SERVER].p.seq, 106);
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +292,12 @@ int main(void)
 	    cmocka_unit_test(an_opening_ack_does_not_overtake_at_a_box),
 	    cmocka_unit_test(the_cut_waits_for_the_ack),
 	    cmocka_unit_test(a_path_that_takes_no_more_is_left_soon),
+	    cmocka_unit_test(a_cut_by_the_new_path_shows_that_it_lives),
+	    cmocka_unit_test(a_blind_reset_does_not_end_a_new_path),
+	    cmocka_unit_test(a_reset_with_the_number_that_ready_has_told_ends_it),
+	    cmocka_unit_test(a_path_is_embryonic_without_the_left_anchors_ack),
+	    cmocka_unit_test(nothing_is_granted_by_a_handshake),
+	    cmocka_unit_test(what_comes_late_at_the_old_bases_is_the_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,6 +210,17 @@ static void what_cannot_be_put_back_is_down(void **state)
 	expect("status", "attachments/0/up", "true");
 }
 
+/* Its programs are the first that it loses: nobody took them off. */
+static void an_interface_that_is_being_removed_is_gone(void **state)
+{
+	(void)state;
+	fake->still_attached = 0;
+	fake->going = true;
+	dysco_agent_check_attachments(&fake->agent);
+	expect("status", "attachments/0/up", "false");
+	expect("status", "attachments/0/restored", "0");
+}
+
 static void numbers_are_kept_while_a_session_bears_them(void **state)
 {
 	const struct dysco_id_attachment *known = fake->agent.ids->attachments;
@@ -245,6 +256,7 @@ int main(void)
 	    TEST(programs_that_somebody_took_off_are_put_back),
 	    TEST(a_namespace_of_the_same_name_is_attached_anew),
 	    TEST(what_cannot_be_put_back_is_down),
+	    TEST(an_interface_that_is_being_removed_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
