@@ -20,7 +20,7 @@
 #include "datapath/datapath.h"
 
 #define DYSCO_TRACES_MAX  16
-#define DYSCO_HELD_MAX	  64  /* packets that came before the CUT of their path */
+#define DYSCO_HELD_MAX	  64  /* packets of new paths that came too early */
 #define DYSCO_WAITING_MAX 256 /* that wait for the end of a reconfiguration */
 #define DYSCO_JOBS_MAX	  32
 
@@ -47,6 +47,8 @@ struct dysco_agent_hooks {
 	void (*datapath_changed)(void *context);
 	/* A change was accepted that must last: to be stored before its answer goes out. */
 	void (*store)(void *context);
+	/* A tick is wanted after this time, and not only when the next one is due. */
+	void (*soon)(void *context, uint64_t ns);
 };
 
 /* Sessions a policy has matched; kept by name over changes. */
@@ -275,7 +277,10 @@ int dysco_box_freeze(struct dysco_agent *agent, const struct dysco_words *words,
 		     struct dysco_conf_error *error);
 
 /* ---- hold.c ---- */
-/* After the core has seen this packet, before anything else: keeps it if it came too early. */
+/* Before the core has seen this packet: keeps it (true) if it has overtaken others. */
+bool dysco_hold_overtaking(struct dysco_agent *agent, const struct dysco_punt *punt,
+			   uint64_t now_ns);
+/* After the core has seen it, before anything else: keeps it if it came before its path's CUT. */
 void dysco_hold_early(struct dysco_agent *agent, const struct dysco_punt *punt, uint64_t now_ns);
 /* Shows the core those that are kept again. */
 void dysco_hold_retry(struct dysco_agent *agent, uint64_t now_ns);

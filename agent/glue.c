@@ -78,6 +78,10 @@ static void packet_received(struct dysco_agent *agent, struct dysco_punt *punt)
 	uint64_t now_ns = dysco_now_ns();
 	uint32_t held = agent->n_held;
 
+	if (dysco_hold_overtaking(agent, punt, now_ns)) {
+		dysco_hold_retry(agent, now_ns); /* another one may have waited long enough */
+		return;
+	}
 	punt->input.policy = classify(agent, &punt->input);
 	agent->last_input = punt->input;
 	dysco_core_packet_received(&agent->core, now_ns, &punt->input, &agent->actions);

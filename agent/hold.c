@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Packets of a new path that come before the CUT that opens it (docs/protocol.md
- * 12.5): the fast path of the boxes between lets data overtake messages, which
- * their agents pass on. The core drops them; a few are kept for the moment
- * until the CUT is there, and then the core sees them again, in their order.
+ * Packets of a new path that come too early. Those that come before the CUT that opens it
+ * (docs/protocol.md 12.5): the fast path of the boxes between lets data overtake
+ * messages, which their agents pass on. The core drops them. And those that have overtaken what
+ * was sent by the old path, which was longer: a TCP that has never seen packets in
+ * another order takes those for lost, which it has not got yet. A few are kept for a moment,
+ * and then the core sees them again, in their order.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/agent.h"
 
-#define HOLD_NS 100000000ull /* the sender's TCP sends them again anyway */
+#define EARLY_NS      100000000ull /* the sender's TCP sends them again anyway */
+#define OVERTAKING_NS 5000000ull   /* what they wait for may have been lost, too */
 
 struct dysco_held {
 	struct dysco_punt punt; /* its data is a copy */
@@ -33,17 +36,17 @@ static bool is_early(const struct dysco_agent *agent)
 	       table->attempts[index].new_slot == action->slot;
 }
 
-void dysco_hold_early(struct dysco_agent *agent, const struct dysco_punt *punt, uint64_t now_ns)
+static bool keep(struct dysco_agent *agent, const struct dysco_punt *punt, uint64_t now_ns)
 {
 	struct dysco_held *held;
 	uint8_t *copy;
 
-	if (!is_early(agent) || agent->n_held == DYSCO_HELD_MAX) {
-		return;
+	if (agent->n_held == DYSCO_HELD_MAX) {
+		return false;
 	}
 	held = malloc(sizeof(*held) + punt->input.bytes);
 	if (!held) {
-		return;
+		return false;
 	}
 	copy = (uint8_t *)(held + 1);
 	memcpy(copy, punt->input.data, punt->input.bytes);
@@ -51,14 +54,35 @@ void dysco_hold_early(struct dysco_agent *agent, const struct dysco_punt *punt, 
 	held->punt.input.data = copy;
 	held->since_ns = now_ns;
 	agent->held[agent->n_held++] = held;
-	agent->core.stats.drops[DYSCO_REASON_PENDING]--; /* it counts when it is given up */
+	return true;
+}
+
+bool dysco_hold_overtaking(struct dysco_agent *agent, const struct dysco_punt *punt,
+			   uint64_t now_ns)
+{
+	if (!dysco_core_overtakes(&agent->core, &punt->input) || !keep(agent, punt, now_ns)) {
+		return false;
+	}
+	agent->core.stats.counters[DYSCO_COUNTER_OVERTOOK]++;
+	return true;
+}
+
+void dysco_hold_early(struct dysco_agent *agent, const struct dysco_punt *punt, uint64_t now_ns)
+{
+	if (is_early(agent) && keep(agent, punt, now_ns)) {
+		agent->core.stats.drops[DYSCO_REASON_PENDING]--; /* it counts when it is given up */
+	}
 }
 
 /* true: the core has dealt with it, or nobody waits for it any more. */
 static bool again(struct dysco_agent *agent, const struct dysco_held *held, uint64_t now_ns)
 {
+	if (now_ns - held->since_ns < OVERTAKING_NS &&
+	    dysco_core_overtakes(&agent->core, &held->punt.input)) {
+		return false;
+	}
 	dysco_core_packet_received(&agent->core, now_ns, &held->punt.input, &agent->actions);
-	if (is_early(agent) && now_ns - held->since_ns < HOLD_NS) {
+	if (is_early(agent) && now_ns - held->since_ns < EARLY_NS) {
 		agent->core.stats.drops[DYSCO_REASON_PENDING]--;
 		return false;
 	}
@@ -78,6 +102,9 @@ void dysco_hold_retry(struct dysco_agent *agent, uint64_t now_ns)
 		}
 	}
 	agent->n_held = kept;
+	if (kept > 0) {
+		agent->hooks.soon(agent->hooks.context, OVERTAKING_NS);
+	}
 }
 
 void dysco_hold_stop(struct dysco_agent *agent)

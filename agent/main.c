@@ -373,6 +373,17 @@ static void store(void *context)
 	dysco_state_store(&d->state);
 }
 
+static void tick_soon(void *context, uint64_t ns)
+{
+	struct daemon *d = context;
+	struct itimerspec next;
+
+	if (timerfd_gettime(d->timer.fd, &next) == 0 && next.it_value.tv_nsec > (long)ns) {
+		next.it_value.tv_nsec = (long)ns;
+		timerfd_settime(d->timer.fd, 0, &next, NULL);
+	}
+}
+
 /* Signals and time become readable; 0 or -1. */
 static int watch_signals_and_time(struct daemon *d)
 {
@@ -497,8 +508,8 @@ static int start(struct daemon *d)
 		dysco_config_free(config);
 		return fail(&error);
 	}
-	d->agent.hooks =
-	    (struct dysco_agent_hooks){d, listening, event, answer, watch_datapath, store};
+	d->agent.hooks = (struct dysco_agent_hooks){d,	   listening, event, answer, watch_datapath,
+						    store, tick_soon};
 	if (dysco_agent_start(&d->agent, config, &seed, &error) != 0) {
 		return fail(&error);
 	}

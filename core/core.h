@@ -248,6 +248,11 @@ bool dysco_core_attempt_gives_way(const struct dysco_core *core, uint32_t slot);
 /* The left anchor wants it no more; false: no such attempt. Too late it has no effect. */
 bool dysco_core_attempt_cancel(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			       struct dysco_actions *out);
+/*
+ * Is this data of a new path, while something that the peer has sent by the old one is still on
+ * its way? A TCP that gets it first may take the rest for lost: who can, keeps it for a moment.
+ */
+bool dysco_core_overtakes(const struct dysco_core *core, const struct dysco_input *in);
 /* The attempt's timer fired. Called by dysco_core_time_passed(); harnesses may call it early. */
 bool dysco_core_attempt_due(struct dysco_core *core, uint64_t now_ns, uint32_t index,
 			    struct dysco_actions *out);

@@ -359,6 +359,26 @@ void dysco_relay_in(struct dysco_core *core, struct dysco_work *w, struct dysco_
 	}
 }
 
+bool dysco_core_overtakes(const struct dysco_core *core, const struct dysco_input *in)
+{
+	const struct dysco_attempt *a;
+	struct dysco_packet p;
+	uint32_t slot;
+
+	if (in->direction != DYSCO_IN ||
+	    dysco_packet_parse(&p, in->data, in->data + in->bytes, in->bytes) != DYSCO_PARSE_TCP ||
+	    p.payload_bytes == 0 || (p.flags & ~DYSCO_TCP_PSH) != DYSCO_TCP_ACK) {
+		return false;
+	}
+	slot = dysco_find(core, &p.tuple, in->host, DYSCO_IN);
+	if (slot == DYSCO_NO_SLOT || dysco_cold_at(core, slot)->attempt == DYSCO_NO_ATTEMPT) {
+		return false;
+	}
+	a = dysco_attempt_at(core, dysco_cold_at(core, slot)->attempt);
+	return slot == a->new_slot && dysco_attempt_is_two_paths(a) && a->two.peer_known &&
+	       !a->two.peer_cut_far && dysco_after(a->two.peer_cut, a->two.seq_end);
+}
+
 /* ---- afterwards ---- */
 
 static bool send_rest(struct dysco_work *w, uint32_t slot, struct dysco_segment *s)

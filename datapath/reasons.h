@@ -78,7 +78,8 @@
 	X(UNPARSED, "unparsed", "packets passed because their headers are not ours to judge")      \
 	X(WITHDREW, "withdrew", "chains given up here, and called back")                           \
 	X(WITHDRAWN, "withdrawn", "chains through hosts here that were called back")               \
-	X(LEFT_BEHIND, "left_behind", "sessions gone at a neighbour of a box here, ended here")
+	X(LEFT_BEHIND, "left_behind", "sessions gone at a neighbour of a box here, ended here")    \
+	X(OVERTOOK, "overtook", "packets of new paths kept a moment for those of old ones")
 
 enum dysco_reason {
 #define X(sym, num, name, text) DYSCO_REASON_##sym = (num),

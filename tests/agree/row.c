@@ -2,6 +2,7 @@
 /* The row of row.h: hosts, packets, and what is to be seen of them. */
 #include "tests/agree/row.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -569,15 +570,31 @@ void row_observe(const struct row *row, struct row_state *s)
 	}
 }
 
-int row_main(int argc, char **argv, void *walk, bool (*run)(void *walk, uint64_t seed),
+static bool run_all(struct row *row, uint64_t first, uint64_t last,
+		    void (*run)(void *walk, uint64_t seed))
+{
+	for (uint64_t seed = first; seed <= last; seed++) {
+		run(row, seed);
+		if (row->broken) {
+			fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, row->broken);
+			return false;
+		}
+	}
+	return true;
+}
+
+int row_main(int argc, char **argv, size_t walk_bytes, void (*run)(void *walk, uint64_t seed),
 	     bool (*trail)(void *walk, const char *path))
 {
 	uint64_t first = argc == 3 ? strtoull(argv[1], NULL, 10) : 0;
-	uint64_t last = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
-	bool good = walk && (first > 0 || (argc == 2 && trail && trail(walk, argv[1])));
+	struct row *row = malloc(walk_bytes);
+	bool good = false;
 
-	for (uint64_t seed = first; good && argc == 3 && seed <= last; seed++) {
-		good = run(walk, seed);
+	if (row && first > 0) {
+		good = run_all(row, first, strtoull(argv[2], NULL, 10), run);
+	} else if (row && argc == 2 && trail) {
+		good = trail(row, argv[1]);
 	}
+	free(row);
 	return good ? 0 : 1;
 }

@@ -140,9 +140,10 @@ void row_observe(const struct row *row, struct row_state *state);
 
 /*
  * A model's program: `FIRST LAST`, the seeds of random runs, or the path of one trail; both
- * are given the walk (NULL: out of memory). `trail` NULL: it follows none. The exit code.
+ * are given the walk, so many bytes, of which the first are its `struct row`. The first run that
+ * breaks something is the last, and said. `trail` NULL: it follows none. The exit code.
  */
-int row_main(int argc, char **argv, void *walk, bool (*run)(void *walk, uint64_t seed),
+int row_main(int argc, char **argv, size_t walk_bytes, void (*run)(void *walk, uint64_t seed),
 	     bool (*trail)(void *walk, const char *path));
 
 #endif

@@ -319,6 +319,12 @@ static void hook_changed(void *context)
 	(void)context;
 }
 
+static void hook_soon(void *context, uint64_t ns)
+{
+	(void)context;
+	(void)ns;
+}
+
 static void hook_store(void *context)
 {
 	struct fake_agent *fake = context;
@@ -358,8 +364,8 @@ struct fake_agent *fake_agent_new(const char *config, struct dysco_conf_error *e
 	fake->agent.system = &fake->system;
 	fake->agent.pin = "/nowhere";
 	fake->agent.dp = (struct dysco_datapath){.ops = &ops, .provider = fake};
-	fake->agent.hooks = (struct dysco_agent_hooks){fake,	    hook_listening, hook_event,
-						       hook_answer, hook_changed,   hook_store};
+	fake->agent.hooks = (struct dysco_agent_hooks){
+	    fake, hook_listening, hook_event, hook_answer, hook_changed, hook_store, hook_soon};
 	dp_open(&fake->agent.dp, "", 0);
 	if (!fake->agent.ids || !fake->agent.journal || start(fake, config, error) != 0) {
 		fake_agent_free(fake);

@@ -223,7 +223,7 @@ static void establish(void)
 	leg()->options[DYSCO_OUT].flags = leg()->options[DYSCO_IN].flags = DYSCO_SYN_NOTED;
 }
 
-static void session_by(const char *policy)
+static void begin_world(void)
 {
 	memset(&world, 0, sizeof(world));
 	add_host(FW, "fw", "10.0.0.2");
@@ -231,6 +231,11 @@ static void session_by(const char *policy)
 	add_host(END, "server", "10.9.0.1");
 	world.now_ns = dysco_now_ns();
 	world.slot = 1;
+}
+
+static void session_by(const char *policy)
+{
+	begin_world();
 	expect_done(policy);
 	send_syn(SESSION_IP, "10.9.0.1:80");
 	assert_int_equal(leg()->role, DYSCO_ROLE_FIRST);

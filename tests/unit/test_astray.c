@@ -35,12 +35,7 @@ static void send_message_syn(void)
 /* fw ---- web (this box) ---- server, and nothing came by since. */
 static void session_through_this_box(void)
 {
-	memset(&world, 0, sizeof(world));
-	add_host(FW, "fw", "10.0.0.2");
-	add_host(IDS, "ids1", "10.0.0.3");
-	add_host(END, "server", "10.9.0.1");
-	world.now_ns = dysco_now_ns();
-	world.slot = 1;
+	begin_world();
 	send_message_syn();
 	send_syn("10.0.0.2:4000", "10.9.0.1:81");
 	while (leg()->role != DYSCO_ROLE_RIGHT) {
@@ -137,6 +132,16 @@ static void silence_says_nothing(void **state)
 }
 
 /* The agent of a NAT on the way may have answered: what the session answers counts. */
+/* A session that has one end closed, and a neighbour that has forgotten it, until it is asked. */
+static void asks_at_first(void)
+{
+	session_through_this_box();
+	one_has_closed();
+	forgets(FW);
+	pass(LINGER + 200);
+	assert_in_range(world.questions, 1, 4);
+}
+
 static void a_session_that_answers_is_not_gone(void **state)
 {
 	(void)state;
@@ -154,11 +159,7 @@ static void a_session_that_answers_is_not_gone(void **state)
 static void a_reset_is_no_sign_of_life(void **state)
 {
 	(void)state;
-	session_through_this_box();
-	one_has_closed();
-	forgets(FW);
-	pass(LINGER + 200);
-	assert_in_range(world.questions, 1, 4);
+	asks_at_first();
 	left()->run[DYSCO_IN].packets++;
 	left()->run[DYSCO_IN].seen |= DYSCO_SEEN_RST; /* the box has kept it to itself */
 	pass(5000);
@@ -181,11 +182,7 @@ static void a_box_may_finish_with_one_side(void **state)
 static void it_takes_more_than_one_answer(void **state)
 {
 	(void)state;
-	session_through_this_box();
-	one_has_closed();
-	forgets(FW);
-	pass(LINGER + 200);
-	assert_in_range(world.questions, 1, 4);
+	asks_at_first();
 	world.host[FW].known = true;
 	pass(10000);
 	is_left(false);

@@ -284,6 +284,49 @@ static void what_comes_late_at_the_old_bases_is_the_hosts(void **state)
 	rig_free(w->rig);
 }
 
+/* ---- what comes by the new path first ---- */
+
+static bool overtaken; /* data of the client's by the new path, the rest of its old path to come */
+
+static bool asks_whether_overtaken(struct world *w, int agent, const struct rig_packet *packet)
+{
+	struct dysco_input in = {.attachment = 1,
+				 .host = w->rig->agent[agent].setup.hosts[0].id,
+				 .direction = DYSCO_IN,
+				 .data = packet->data,
+				 .bytes = (uint32_t)packet->bytes,
+				 .mtu = 1500};
+	bool is = dysco_core_overtakes(&w->rig->agent[agent].core, &in);
+
+	assert_true(!is || (agent == SERVER && message_type(packet) == 0));
+	overtaken |= is;
+	return false;
+}
+
+static void data_that_overtakes_the_old_path_is_known(void **state)
+{
+	struct world *w = direct();
+
+	(void)state;
+	w->lost_type = DYSCO_MSG_DONE;
+	loses_next(CLIENT, SERVER, 0xff, DYSCO_TCP_ACK, 1);
+	say(w, CLIENT, 106, 506, "more");
+	assert_int_equal(lost.count, 0);
+	reconfigure(w, path_of(BOX, SERVER));
+	assert_int_equal(state_at(w, SERVER), DYSCO_ATTEMPT_TWO_PATHS);
+	w->between = asks_whether_overtaken;
+	overtaken = false;
+	say(w, CLIENT, 110, 506, "");
+	say(w, CLIENT, 106, 506, "mo");
+	assert_false(overtaken); /* no data, or by the old path */
+	say(w, CLIENT, 110, 506, "then");
+	assert_true(overtaken);
+	overtaken = false;
+	say(w, CLIENT, 114, 506, "then");
+	assert_false(overtaken); /* the server's host has seen later data already */
+	rig_free(w->rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +341,7 @@ int main(void)
 	    cmocka_unit_test(a_path_is_embryonic_without_the_left_anchors_ack),
 	    cmocka_unit_test(nothing_is_granted_by_a_handshake),
 	    cmocka_unit_test(what_comes_late_at_the_old_bases_is_the_hosts),
+	    cmocka_unit_test(data_that_overtakes_the_old_path_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
