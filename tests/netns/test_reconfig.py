@@ -294,6 +294,28 @@ class Others(Changing):
         self.lab.nothing_left()
 
 
+class Overtaking(Changing):
+    """Bytes come by the new path before the rest of the old one."""
+
+    def test_they_wait_a_moment(self):
+        """For what is lost on the old path, in this case; then they come through, and so does it."""
+        pair, name = self.named_pair()
+        before = self.lab.count("server", "overtook")
+        with self.lab.rules("fw1", "chain i { type filter hook ingress device eth0 priority 0; meta length > 1000 drop; }", "netdev"):
+            pair.client.sendall(b"x" * 1200)
+            change = Request(self.lab, self.lab.agent_of("client"), f"session remove {name} fw1")
+
+            def overtakes():
+                pair.client.sendall(b"y" * 100)
+                return self.lab.count("server", "overtook") > before
+
+            peers.eventually(overtakes, "nothing goes by the new path, or it does not wait")
+        self.assertEqual(peers.read_exactly(pair.server, 1300), b"x" * 1200 + b"y" * 100)
+        change.result()
+        pair.close()
+        self.lab.nothing_left()
+
+
 class Failures(Changing):
     """What does not come about, and agents that die over it."""
 
