@@ -47,8 +47,8 @@ struct dysco_agent_hooks {
 	void (*datapath_changed)(void *context);
 	/* A change was accepted that must last: to be stored before its answer goes out. */
 	void (*store)(void *context);
-	/* A tick is wanted after this time, and not only when the next one is due. */
-	void (*soon)(void *context, uint64_t ns);
+	/* dysco_hold_retry() is wanted within this time (less than a second). */
+	void (*hold)(void *context, uint64_t ns);
 };
 
 /* Sessions a policy has matched; kept by name over changes. */

@@ -103,7 +103,7 @@ void dysco_hold_retry(struct dysco_agent *agent, uint64_t now_ns)
 	}
 	agent->n_held = kept;
 	if (kept > 0) {
-		agent->hooks.soon(agent->hooks.context, OVERTAKING_NS);
+		agent->hooks.hold(agent->hooks.context, OVERTAKING_NS);
 	}
 }
 

@@ -47,7 +47,7 @@ struct daemon {
 	struct dysco_loop loop;
 	struct dysco_control *control;
 	struct dysco_http *http;
-	struct dysco_watch signals, timer, datapath;
+	struct dysco_watch signals, timer, moment, datapath;
 };
 
 static void usage(FILE *file)
@@ -311,6 +311,17 @@ static void timer_ready(struct dysco_watch *watch, uint32_t events)
 	store_if_changed(d);
 }
 
+static void moment_is_over(struct dysco_watch *watch, uint32_t events)
+{
+	struct daemon *d = watch->context;
+	uint64_t expirations;
+
+	(void)events;
+	if (read(watch->fd, &expirations, sizeof(expirations)) > 0) {
+		dysco_hold_retry(&d->agent, dysco_now_ns());
+	}
+}
+
 static void datapath_ready(struct dysco_watch *watch, uint32_t events)
 {
 	struct daemon *d = watch->context;
@@ -373,15 +384,20 @@ static void store(void *context)
 	dysco_state_store(&d->state);
 }
 
-static void tick_soon(void *context, uint64_t ns)
+static void wait_a_moment(void *context, uint64_t ns)
 {
 	struct daemon *d = context;
-	struct itimerspec next;
+	struct itimerspec once = {{0, 0}, {0, (long)ns}}, running;
 
-	if (timerfd_gettime(d->timer.fd, &next) == 0 && next.it_value.tv_nsec > (long)ns) {
-		next.it_value.tv_nsec = (long)ns;
-		timerfd_settime(d->timer.fd, 0, &next, NULL);
+	if (timerfd_gettime(d->moment.fd, &running) == 0 && running.it_value.tv_nsec == 0) {
+		timerfd_settime(d->moment.fd, 0, &once, NULL);
 	}
+}
+
+static int make_timer(struct dysco_watch *watch)
+{
+	watch->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return watch->fd;
 }
 
 /* Signals and time become readable; 0 or -1. */
@@ -399,14 +415,13 @@ static int watch_signals_and_time(struct daemon *d)
 	d->signals = (struct dysco_watch){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
 					  .ready = signal_ready,
 					  .context = d};
-	d->timer =
-	    (struct dysco_watch){.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-				 .ready = timer_ready,
-				 .context = d};
-	if (d->signals.fd < 0 || d->timer.fd < 0 ||
+	d->timer = (struct dysco_watch){.ready = timer_ready, .context = d};
+	d->moment = (struct dysco_watch){.ready = moment_is_over, .context = d, .urgent = true};
+	if (d->signals.fd < 0 || make_timer(&d->timer) < 0 || make_timer(&d->moment) < 0 ||
 	    timerfd_settime(d->timer.fd, 0, &interval, NULL) != 0 ||
 	    dysco_loop_add(&d->loop, &d->signals, EPOLLIN) != 0 ||
-	    dysco_loop_add(&d->loop, &d->timer, EPOLLIN) != 0) {
+	    dysco_loop_add(&d->loop, &d->timer, EPOLLIN) != 0 ||
+	    dysco_loop_add(&d->loop, &d->moment, EPOLLIN) != 0) {
 		dysco_log(DYSCO_LOG_ERROR, "cannot watch signals and time: %s", strerror(errno));
 		return -1;
 	}
@@ -508,8 +523,8 @@ static int start(struct daemon *d)
 		dysco_config_free(config);
 		return fail(&error);
 	}
-	d->agent.hooks = (struct dysco_agent_hooks){d,	   listening, event, answer, watch_datapath,
-						    store, tick_soon};
+	d->agent.hooks = (struct dysco_agent_hooks){
+	    d, listening, event, answer, watch_datapath, store, wait_a_moment};
 	if (dysco_agent_start(&d->agent, config, &seed, &error) != 0) {
 		return fail(&error);
 	}

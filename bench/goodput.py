@@ -85,9 +85,10 @@ def run(options):
     if options.quick:
         options.rounds = 1
     stated = conditions()
-    with open_lab(options, options.pin, congestion=options.congestion, mtu=options.mtu, offloads=options.offloads) as lab:
+    spread = "no" if options.pin == "none" else "yes"
+    with open_lab(options, options.pin, spread=spread, congestion=options.congestion, mtu=options.mtu, offloads=options.offloads) as lab:
         stated |= {"congestion": options.congestion, "mtu": options.mtu, "offloads": same_offloads(lab),
-                   "pinning": options.pin, "attachment": "nic", "agents": "one a node", "streams": 1,
+                   "pinning": options.pin, "boxes_spread": spread, "attachment": "nic", "agents": "one a node", "streams": 1,
                    "iperf3": lab.output("client", ["iperf3", "--version"]).split()[1],
                    "seconds": options.seconds, "rounds": options.rounds, "quick": options.quick}
         rates = measure_all(lab, options, numbers)

@@ -319,7 +319,7 @@ static void hook_changed(void *context)
 	(void)context;
 }
 
-static void hook_soon(void *context, uint64_t ns)
+static void hook_hold(void *context, uint64_t ns)
 {
 	(void)context;
 	(void)ns;
@@ -365,7 +365,7 @@ struct fake_agent *fake_agent_new(const char *config, struct dysco_conf_error *e
 	fake->agent.pin = "/nowhere";
 	fake->agent.dp = (struct dysco_datapath){.ops = &ops, .provider = fake};
 	fake->agent.hooks = (struct dysco_agent_hooks){
-	    fake, hook_listening, hook_event, hook_answer, hook_changed, hook_store, hook_soon};
+	    fake, hook_listening, hook_event, hook_answer, hook_changed, hook_store, hook_hold};
 	dp_open(&fake->agent.dp, "", 0);
 	if (!fake->agent.ids || !fake->agent.journal || start(fake, config, error) != 0) {
 		fake_agent_free(fake);
