@@ -82,6 +82,7 @@ static void a_fin_that_was_lost_can_be_repeated(void **state)
 	run(w);
 	w->box_dead = true;
 	closes(w, channel);
+	assert_false(asks(w, channel, 0)); /* nothing is sent behind a FIN */
 	legs_are(w, 2, 3, 1);
 	w->box_dead = false;
 	closes(w, channel);
