@@ -164,6 +164,17 @@ DYSCO_INLINE void dysco_step_add_seen(struct dysco_leg_run *run, uint8_t seen)
 }
 
 /*
+ * A SYN or SYN-ACK of who has sent something else since: a late copy, or somebody else's. Nobody
+ * takes anything from it (RFC 5961 4.2), so neither do we.
+ */
+DYSCO_INLINE bool dysco_step_is_stray_syn(const struct dysco_leg_run *run,
+					  const struct dysco_packet *p)
+{
+	return (p->flags & DYSCO_TCP_SYN) && (run->seen & DYSCO_SEEN_CONFIRM) &&
+	       (run->seen & (DYSCO_SEEN_SYN | DYSCO_SEEN_SYNACK));
+}
+
+/*
  * Notes a packet that is translated, so that the record alone tells the session's
  * state. p has the host's numbers: OUT before, IN after they are translated.
  */
@@ -184,6 +195,9 @@ DYSCO_INLINE void dysco_step_see(struct dysco_leg *leg, const struct dysco_packe
 		if (dysco_step_reset_counts(run, other, p)) {
 			dysco_step_add_seen(run, DYSCO_SEEN_RST);
 		}
+		return;
+	}
+	if (dysco_step_is_stray_syn(run, p)) {
 		return;
 	}
 	seen = dysco_step_see_numbers(run, p, seen);
@@ -297,7 +311,8 @@ DYSCO_FUNC void dysco_step_note_syn(struct dysco_leg *leg, const struct dysco_pa
 	struct dysco_syn_options o = {.wscale = DYSCO_NO_WSCALE, .flags = DYSCO_SYN_NOTED};
 	const uint8_t *at = data + p->l4 + 20, *stop = data + p->payload;
 
-	if (!(p->flags & DYSCO_TCP_SYN) || stop > end) {
+	if (!(p->flags & DYSCO_TCP_SYN) || stop > end ||
+	    dysco_step_is_stray_syn(&leg->run[direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN], p)) {
 		return;
 	}
 	for (int i = 0; i < DYSCO_SYN_OPTIONS_MAX && at < stop && at[0] != 0; i++) {

@@ -127,7 +127,9 @@ static __always_inline int tcp_packet(struct __sk_buff *skb, struct dysco_packet
 		if (leg->flags & DYSCO_LEG_SETTLING) {
 			return punt(skb, direction, DYSCO_BPF_PUNT_PACKET);
 		}
-		if (p->flags & DYSCO_TCP_SYN) {
+		if ((p->flags & DYSCO_TCP_SYN) &&
+		    !dysco_step_is_stray_syn(
+			&leg->run[direction == DYSCO_OUT ? DYSCO_OUT : DYSCO_IN], p)) {
 			note_syn(skb, p, slot, direction);
 		}
 		flow_remember(p, leg, direction, slot);

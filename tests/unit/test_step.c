@@ -124,6 +124,32 @@ static void reset_of_a_syn_must_acknowledge_it(void **state)
 	assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_RESET);
 }
 
+/* Whoever spoofs it need not know a number; the session goes on (RFC 5961 4.2). */
+static void a_syn_in_the_middle_of_a_session_says_nothing(void **state)
+{
+	static const uint8_t flags[] = {DYSCO_TCP_SYN, DYSCO_TCP_SYN | DYSCO_TCP_ACK};
+	uint8_t data[40] = {[32] = 0x50};
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		enum dysco_direction direction = i % 2 ? DYSCO_IN : DYSCO_OUT;
+		struct dysco_leg leg = connected(), was;
+		struct dysco_packet p = packet(0x10000000, 0, 0x20000000, flags[i / 2]);
+
+		see(&leg, DYSCO_IN, 501, 0, 0xfffffff1u, DYSCO_TCP_ACK);
+		leg.options[direction] = (struct dysco_syn_options){.wscale = 7, .mss = 1460};
+		was = leg;
+		p.l4 = 20;
+		p.payload = 40;
+		dysco_step_note_syn(&leg, &p, data, data + sizeof(data), direction);
+		see(&leg, direction, p.seq, 0, p.ack, p.flags);
+		assert_memory_equal(&leg.options, &was.options, sizeof(was.options));
+		assert_int_equal(leg.run[direction].seq_end, was.run[direction].seq_end);
+		assert_int_equal(leg.run[direction].ack, was.run[direction].ack);
+		assert_int_equal(dysco_leg_state(&leg), DYSCO_STATE_ESTABLISHED);
+	}
+}
+
 static void old_fin_is_not_the_last(void **state)
 {
 	struct dysco_leg leg = connected();
@@ -412,6 +438,7 @@ int main(void)
 	    cmocka_unit_test(a_fin_with_the_syn_closes_nothing),
 	    cmocka_unit_test(resets_that_the_receiver_would_not_take_do_not_count),
 	    cmocka_unit_test(reset_of_a_syn_must_acknowledge_it),
+	    cmocka_unit_test(a_syn_in_the_middle_of_a_session_says_nothing),
 	    cmocka_unit_test(old_fin_is_not_the_last),
 	    cmocka_unit_test(numbers_before_the_syn_do_not_count),
 	    cmocka_unit_test(a_keepalive_says_nothing),
