@@ -78,6 +78,7 @@ struct dysco_watch {
 	uint64_t acked_ns;   /* when `acked` changed last, or all was acknowledged */
 	uint64_t looked_ns;  /* the last look, or word to the other end; 0: none */
 	uint64_t broken_ns;  /* found broken, and at every look since; 0: not */
+	bool tried;	     /* since then it could not be recovered */
 	uint32_t acked;
 	uint32_t epoch; /* a box has failed since the last look when this is not the agent's */
 	bool asked;	/* the other end has data that is not acknowledged */

@@ -236,7 +236,8 @@ void dysco_mend_begin(struct dysco_agent *agent, uint64_t now_ns, const struct d
 	struct dysco_mend *m = find_room(agent->health);
 	struct dysco_address_list path = {0};
 	bool close = policy && policy->on_failure == DYSCO_ON_FAILURE_CLOSE;
-	bool recovers = !close && can_recover(agent, c, policy, &path);
+	bool in_vain = overdue && agent->health->watch[c->slot].tried;
+	bool recovers = !close && !in_vain && can_recover(agent, c, policy, &path);
 
 	if (agent->health->watch[c->slot].broken_ns == 0) {
 		report_faults(agent, c);
@@ -288,11 +289,10 @@ static void recover(struct dysco_agent *agent, uint64_t now_ns, struct dysco_men
 		m->state = DYSCO_MEND_NONE; /* it has ended by itself */
 		return;
 	}
+	/* The old path was no path meanwhile: whether it is one again the next look says. */
 	if (m->tries++ >= TRIES_MAX) {
-		m->state = DYSCO_MEND_NONE; /* it is looked at again */
-		if (is_overdue(agent, m->slot, now_ns)) {
-			begin_closing(agent, now_ns, m);
-		}
+		m->state = DYSCO_MEND_NONE;
+		agent->health->watch[m->slot].tried = true;
 		return;
 	}
 	m->next_ns = now_ns + PAUSE_NS;

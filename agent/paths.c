@@ -154,6 +154,12 @@ static bool still_there(const struct dysco_agent *agent, const struct dysco_chec
 
 /* ---- what it comes to ---- */
 
+static void is_not_broken(struct dysco_watch *w)
+{
+	w->broken_ns = 0;
+	w->tried = false;
+}
+
 /* What this host did not let through, though it came in. */
 static bool is_stuck(const struct dysco_hop_view *v, bool left, bool right)
 {
@@ -205,7 +211,7 @@ static void conclude(struct dysco_agent *agent, uint64_t now_ns, struct dysco_ch
 		w->broken_ns = w->broken_ns ? w->broken_ns : now_ns;
 		return;
 	}
-	w->broken_ns = 0;
+	is_not_broken(w);
 	agent->core.stats.counters[DYSCO_COUNTER_UNLOCATED]++;
 	dysco_health_say(agent, "path_broken", c->slot, NULL,
 			 right_end(c)->known ? "no_box_to_blame" : "other_end_silent");
@@ -217,7 +223,7 @@ static void end(struct dysco_agent *agent, uint64_t now_ns, struct dysco_check *
 
 	w->looked_ns = now_ns;
 	if (whole) {
-		w->broken_ns = 0;
+		is_not_broken(w);
 		for (uint8_t i = 0; i + 1 < c->hops; i++) {
 			dysco_health_passes(agent, now_ns, &c->hop[i].addr);
 		}
@@ -299,7 +305,7 @@ static void see(struct dysco_watch *w, const struct dysco_leg *leg, uint64_t now
 	if (in->ack != w->acked) {
 		w->acked = in->ack;
 		w->acked_ns = now_ns;
-		w->broken_ns = 0;
+		is_not_broken(w);
 	}
 	if (!waits) {
 		w->acked_ns = now_ns;

@@ -222,6 +222,29 @@ static const struct dysco_address_list *new_path(void)
 	return &fake->agent.health->mend[0].path;
 }
 
+/* The hosts of the new path are silent for longer than patience lasts. */
+static void what_cannot_be_recovered_is_closed(void **state)
+{
+	(void)state;
+	session_by("policy replace http via fw,ids1 on-failure bypass " FILTER);
+	new_path();
+	pass(40000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+	pass(100000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 1);
+}
+
+/* While it was tried, the old path was none; that is no sign that it is broken still. */
+static void a_session_whose_path_is_whole_again_is_not_closed(void **state)
+{
+	(void)state;
+	session_by("policy replace http via fw,ids1 on-failure bypass " FILTER);
+	new_path();
+	world.host[FW].passes = true;
+	pass(140000);
+	expect_count(DYSCO_COUNTER_CLOSED_FAILED, 0);
+}
+
 static void bypass_leaves_the_box_out(void **state)
 {
 	const struct dysco_address_list *path;
@@ -351,6 +374,8 @@ int main(void)
 	    TEST(on_failure_close_has_none),
 	    TEST(on_failure_none_does_nothing),
 	    TEST(nothing_is_done_without_the_other_end),
+	    TEST(what_cannot_be_recovered_is_closed),
+	    TEST(a_session_whose_path_is_whole_again_is_not_closed),
 	    TEST(bypass_leaves_the_box_out),
 	    TEST(replace_takes_another_box_that_is_up),
 	    TEST(a_mandatory_box_is_never_left_out),
