@@ -25,9 +25,10 @@ static int add_box(const struct dysco_agent *agent, const char *word,
 		return dysco_conf_fail(error, "unknown_box", "dysco box add NAME ADDRESS",
 				       "box '%.60s' is not known", word);
 	}
-	if (dysco_addr_is_zero(&hop.addr) || dysco_addr_is_ip4(&hop.addr) != ip4) {
+	if (!dysco_addr_is_unicast(&hop.addr) || dysco_addr_is_ip4(&hop.addr) != ip4) {
 		return dysco_conf_fail(error, "bad_address", NULL,
-				       "'%.60s' has no address of the session's family", word);
+				       "'%.60s' has no unicast address of the session's family",
+				       word);
 	}
 	if (path->count + 1 >= DYSCO_HOPS_MAX) {
 		return dysco_conf_fail(error, "limit", NULL, "more than %d hosts", DYSCO_HOPS_MAX);

@@ -94,12 +94,27 @@ struct selection {
 	uint64_t limit;
 };
 
+static int select_state(struct selection *s, const char *value, struct dysco_conf_error *error)
+{
+	for (unsigned int i = DYSCO_STATE_PENDING; i < DYSCO_STATE_COUNT; i++) {
+		if (strcmp(value, dysco_state_name(i)) == 0) {
+			s->state = value;
+			return 0;
+		}
+	}
+	return dysco_conf_fail(error, "bad_value",
+			       "pending, syn_sent, syn_received, established, half_closed, "
+			       "closing, time_wait, reset, bypass or dead",
+			       "session list: '%.60s' is not a state of sessions", value);
+}
+
 static int select_clause(struct selection *s, const char *name, const char *value,
 			 struct dysco_conf_error *error)
 {
 	if (strcmp(name, "state") == 0) {
-		s->state = value;
-	} else if (strcmp(name, "policy") == 0) {
+		return select_state(s, value, error);
+	}
+	if (strcmp(name, "policy") == 0) {
 		s->policy = value;
 	} else if (strcmp(name, "host") == 0) {
 		s->host = value;

@@ -47,6 +47,10 @@ static int take_place(struct reading *r, struct dysco_place *place, const char *
 
 	snprintf(place->text, sizeof(place->text), "%s", word);
 	if (dysco_parse_addr(word, &addr)) {
+		if (!dysco_addr_is_unicast(&addr)) {
+			return dysco_conf_fail(r->error, "bad_address", NULL,
+					       "'%.60s' is not a unicast address", word);
+		}
 		*(dysco_addr_is_ip4(&addr) ? &place->ip4 : &place->ip6) = addr;
 		return 0;
 	}
@@ -217,6 +221,14 @@ static int take_insert(struct reading *r, int at)
 	int n = words->count;
 	const char *where = n - at > 2 ? words->word[n - 2] : "";
 
+	for (int i = at; i < n - 2; i++) {
+		if (strcmp(words->word[i], "after") == 0 || strcmp(words->word[i], "before") == 0) {
+			return dysco_conf_fail(
+			    r->error, "syntax", "BOX... after HOST, or before",
+			    "session insert: '%s' comes once, before the last word",
+			    words->word[i]);
+		}
+	}
 	wish->kind = DYSCO_WISH_INSERT;
 	wish->where = strcmp(where, "after") == 0    ? DYSCO_WHERE_AFTER
 		      : strcmp(where, "before") == 0 ? DYSCO_WHERE_BEFORE

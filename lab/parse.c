@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lab/lab.h"
+
+#define CPUS_MAX 64 /* that a mask here has bits for */
 
 typedef int statement_fn(struct lab *lab, const struct lab_line *line);
 
@@ -226,8 +229,8 @@ static int parse_offload(struct lab *lab, const struct lab_line *line)
 	return parse_tuning(lab, line, &lab->offloads[lab->n_offloads++], value);
 }
 
-/* 0,3 is the mask 9. NULL: not a list of CPUs. */
-static const char *mask_of_cpus(struct lab *lab, const char *list)
+/* 0,3 is the mask 9. NULL: not a list of CPUs below `count`. */
+static const char *mask_of_cpus(struct lab *lab, const char *list, unsigned long count)
 {
 	uint64_t mask = 0;
 	char *end;
@@ -235,7 +238,7 @@ static const char *mask_of_cpus(struct lab *lab, const char *list)
 	for (;; list = end + 1) {
 		unsigned long cpu = strtoul(list, &end, 10);
 
-		if (*list < '0' || *list > '9' || cpu >= 64 || (*end && *end != ',')) {
+		if (*list < '0' || *list > '9' || cpu >= count || (*end && *end != ',')) {
 			return NULL;
 		}
 		mask |= UINT64_C(1) << cpu;
@@ -250,16 +253,18 @@ static const char *mask_of_cpus(struct lab *lab, const char *list)
 
 static int parse_rps(struct lab *lab, const struct lab_line *line)
 {
-	const char *mask = mask_of_cpus(lab, line->words.word[2]);
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	unsigned long count = cpus < 1 ? 1 : cpus < CPUS_MAX ? (unsigned long)cpus : CPUS_MAX;
+	const char *mask = mask_of_cpus(lab, line->words.word[2], count);
 
 	if (room(lab, line, lab->n_steerings, LAB_STEPS_MAX, "rps statements")) {
 		return -1;
 	}
 	if (!mask) {
 		return lab_fail(lab, line->where,
-				"'%s' is not a list of CPUs: numbers from 0 to 63 with commas "
+				"'%s' is not a list of CPUs: numbers from 0 to %lu with commas "
 				"between them",
-				line->words.word[2]);
+				line->words.word[2], count - 1);
 	}
 	return parse_tuning(lab, line, &lab->steerings[lab->n_steerings++], mask);
 }

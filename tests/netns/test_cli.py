@@ -262,6 +262,11 @@ class Commands(OnStar):
         self.cli("log", "info", agent="fw3")
         self.assertEqual(self.json("log", "shout", agent="fw3", code=REFUSED)["error"]["code"], "bad_value")
 
+    def test_no_such_state(self):
+        self.assertEqual(self.json("session", "list", "state", "dead", agent="fw3")["sessions"], [])
+        refused = self.json("session", "list", "state", "asleep", agent="fw3", code=REFUSED)["error"]
+        self.assertEqual((refused["code"], "half_closed" in refused["hint"]), ("bad_value", True))
+
     def test_long_lines(self):
         """The agent refuses what is longer than a line may be, and goes on."""
         for size in (16 << 10, 64 << 10, 1 << 20):

@@ -260,6 +260,7 @@ class BadFiles(Case):
         self.refused("daemon a sh -c 'echo too bad; exit 4'\nready a tcp 80", 5, "has ended (exit 4): too bad")
         self.refused("route a 10.9.0.0/24 via 10.8.0.1", 5, "ip failed")
         self.refused("sysctl a net.ipv4.no_such_thing 1", 5, "No such file")
+        self.refused(f"rps a {os.cpu_count()}", 5, f"numbers from 0 to {os.cpu_count() - 1}")
         self.refused("agent x node a\ndysco x frobnicate", 5, "the agent has ended")
 
 

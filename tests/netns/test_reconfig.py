@@ -222,6 +222,10 @@ class Reconfig(Changing):
         self.refused(f"session insert {name} fw2 fw2", "not_reconfigured", "invalid")
         self.refused(f"session insert {name} fw1", "not_reconfigured")  # it has the session already
         self.refused("session insert 10.9.9.9:1 10.9.9.8:2 fw1", "unknown_session")
+        self.refused(f"session insert {name} fw2 before fw1 after fw1", "syntax", "before")
+        for address in ("0.0.0.0", "224.0.0.1", "255.255.255.255"):
+            self.refused(f"session insert {name} {address}", "bad_address", address)
+            self.refused(f"session recover {name} {address}", "bad_address", address)
         pair.ping()
         self.assertEqual(self.chain(name), ["client", "fw1", "server"])
         pair.close()
