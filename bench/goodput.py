@@ -6,7 +6,7 @@ from statistics import median
 
 from support import Failure
 from support.chain import BOXES, PLANES, Path, add_boxes_argument, add_pin_argument, lengths, open_lab
-from support.figures import ratios, turns
+from support.figures import interval, ratios, turns
 from support.machine import conditions
 from support.profile import Profile
 
@@ -15,11 +15,12 @@ TITLE = "TCP goodput through a chain, against plain routing through the same box
 VARIANTS = ["plain", "dysco"]
 PORT = 5201
 WARM_UP = ["-n", "32M"]
+RUN_SECONDS = 120  # at most
 
 
 def add_arguments(parser):
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: 9")
-    parser.add_argument("--seconds", type=int, default=2, metavar="S", help="of one run, default: 2")
+    parser.add_argument("--rounds", type=int, default=101, metavar="N", help="default: 101")
+    parser.add_argument("--megabytes", type=int, default=256, metavar="N", help="of one run, default: 256")
     add_boxes_argument(parser)
     parser.add_argument("--congestion", default="cubic", help="default: cubic")
     parser.add_argument("--mtu", type=int, default=1500, help="default: 1500")
@@ -34,13 +35,13 @@ def iperf(path, options, amount):
              "-C", options.congestion, *amount]
     if options.pin != "none":
         words += ["-A", options.pin]
-    return json.loads(path.lab.output("client", words, timeout=options.seconds + 30))
+    return json.loads(path.lab.output("client", words, timeout=RUN_SECONDS))
 
 
 def measure(path, options):
     """Goodput in Gbit/s of one run that is known to have taken this path."""
     before = path.received()
-    done = iperf(path, options, WARM_UP if options.quick else ["-t", str(options.seconds)])
+    done = iperf(path, options, WARM_UP if options.quick else ["-n", f"{options.megabytes}M"])
     received = done["end"]["sum_received"]["bytes"]
     path.check_boxes(before, "bytes", received)
     if path.variant != "plain":
@@ -72,9 +73,11 @@ def measure_all(lab, options, numbers):
 
 def summary(plain, dysco, boxes):
     pairs = ratios(dysco, plain)
+    low, high = interval(pairs)
     return {"boxes": boxes,
             "plain_gbps": round(median(plain), 3), "dysco_gbps": round(median(dysco), 3),
             "ratio": round(median(pairs), 4),
+            "ratio_low": round(low, 4), "ratio_high": round(high, 4),
             "ratio_min": round(min(pairs), 4), "ratio_max": round(max(pairs), 4),
             "plain_gbps_min": round(min(plain), 3), "plain_gbps_max": round(max(plain), 3),
             "dysco_gbps_min": round(min(dysco), 3), "dysco_gbps_max": round(max(dysco), 3)}
@@ -90,7 +93,7 @@ def run(options):
         stated |= {"congestion": options.congestion, "mtu": options.mtu, "offloads": same_offloads(lab),
                    "pinning": options.pin, "boxes_spread": spread, "attachment": "nic", "agents": "one a node", "streams": 1,
                    "iperf3": lab.output("client", ["iperf3", "--version"]).split()[1],
-                   "seconds": options.seconds, "rounds": options.rounds, "quick": options.quick}
+                   "megabytes": options.megabytes, "rounds": options.rounds, "quick": options.quick}
         rates = measure_all(lab, options, numbers)
         result = {"conditions": stated,
                   "results": [summary(rates["plain", n], rates["dysco", n], n) for n in numbers]}
@@ -112,11 +115,11 @@ def show(result):
     print(f"goodput of one TCP stream, {stated['congestion']}, MTU {stated['mtu']}, "
           f"offloads {stated['offloads']}, iperf3 on CPUs {stated['pinning']}")
     print(f"kernel {stated['kernel']}, {stated['cpus']} CPUs, medians of {stated['rounds']} rounds "
-          f"of {stated['seconds']} s\n")
-    print(f"{'boxes':>5} {'plain Gbit/s':>14} {'Dysco Gbit/s':>14} {'ratio':>8} {'min':>8} {'max':>8}")
+          f"of {stated['megabytes']} MB\n")
+    print(f"{'boxes':>5} {'plain Gbit/s':>14} {'Dysco Gbit/s':>14} {'ratio':>8} {'95 %':>15} {'min':>8} {'max':>8}")
     for r in result["results"]:
         print(f"{r['boxes']:>5} {r['plain_gbps']:>14.2f} {r['dysco_gbps']:>14.2f} "
-              f"{r['ratio']:>8.3f} {r['ratio_min']:>8.3f} {r['ratio_max']:>8.3f}")
+              f"{r['ratio']:>8.3f} {r['ratio_low']:>7.3f}-{r['ratio_high']:.3f}  {r['ratio_min']:>8.3f} {r['ratio_max']:>8.3f}")
     if "profile" in result:
         print(f"\n{'node':>8} {'program':>10} {'packets':>10} {'ns/packet':>10}")
         for p in result["profile"]:

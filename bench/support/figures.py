@@ -22,5 +22,12 @@ def ratios(measured, base):
     return [m / b for m, b in zip(measured, base, strict=True)]
 
 
+def interval(values):
+    """Where the median of all such values lies, with 95 % confidence: the n-th from either end (sign test)."""
+    ordered = sorted(values)
+    n = max(0, int(len(ordered) / 2 - 0.98 * len(ordered) ** 0.5))
+    return ordered[n], ordered[-1 - n]
+
+
 def spread(values):
     return {"median": median(values), "min": min(values), "max": max(values)}
