@@ -60,12 +60,24 @@ def same_offloads(lab):
     return first
 
 
+def spread_boxes(lab, pin, boxes):
+    """What arrives at the first half of the boxes is handled by the client's CPU, at the others by the server's."""
+    if pin == "none":
+        return
+    cpus = [int(cpu) for cpu in pin.split(",")]
+    for i in range(1, boxes + 1):
+        cpu = cpus[2 * i > boxes]
+        mask = f"{1 << cpu % 32:x}" + ",00000000" * (cpu // 32)
+        lab.steer(f"b{i}", [f"p{PLANES[v]}" for v in VARIANTS], mask)
+
+
 def measure_all(lab, options, numbers):
     rates = {(variant, n): [] for variant in VARIANTS for n in numbers}
     for variant, n in rates:
         iperf(Path(lab, variant, n), options, WARM_UP)
     for r in range(options.rounds):
         for position, n in enumerate(numbers):
+            spread_boxes(lab, options.pin, n)
             for variant in turns(VARIANTS, r + position):
                 rates[variant, n].append(measure(Path(lab, variant, n), options))
     return rates
@@ -88,10 +100,9 @@ def run(options):
     if options.quick:
         options.rounds = 1
     stated = conditions()
-    spread = "no" if options.pin == "none" else "yes"
-    with open_lab(options, options.pin, spread=spread, congestion=options.congestion, mtu=options.mtu, offloads=options.offloads) as lab:
+    with open_lab(options, options.pin, congestion=options.congestion, mtu=options.mtu, offloads=options.offloads) as lab:
         stated |= {"congestion": options.congestion, "mtu": options.mtu, "offloads": same_offloads(lab),
-                   "pinning": options.pin, "boxes_spread": spread, "attachment": "nic", "agents": "one a node", "streams": 1,
+                   "pinning": options.pin, "boxes_spread": options.pin != "none", "attachment": "nic", "agents": "one a node", "streams": 1,
                    "iperf3": lab.output("client", ["iperf3", "--version"]).split()[1],
                    "megabytes": options.megabytes, "rounds": options.rounds, "quick": options.quick}
         rates = measure_all(lab, options, numbers)

@@ -59,6 +59,15 @@ class Lab:
             raise Failure(f"agent {agent}: {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
         return json.loads(done.stdout)
 
+    def steer(self, node, interfaces, mask):
+        """What arrives at these interfaces is handled by the CPUs of a mask (`rps` in docs/lab.md)."""
+        queues = " ".join(f"/sys/class/net/{interface}/queues/rx-*/rps_cpus" for interface in interfaces)
+        script = f"for queue in {queues}; do echo {mask} >$queue || exit 1; done"
+        # `dysco lab exec` leaves /sys as it is; `ip netns exec` shows the namespace's own.
+        done = subprocess.run(["ip", "netns", "exec", f"dysco-{self.name}-{node}", "sh", "-c", script], capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"{node}: rps: {done.stderr.strip()}")
+
     def received(self, node, interface):
         """Packets and bytes the kernel has counted on an interface."""
         shown = self.json(node, ["ip", "-j", "-s", "link", "show", "dev", interface])
