@@ -36,10 +36,10 @@ class Load:
 
     def __init__(self, path, options):
         self.path = path
-        words = ["iperf3", "-c", path.destination, "-B", path.source, "-p", str(PORT), "-J", "-t", "3600", "-b", options.rate]
+        words = ["iperf3", "-c", path.destination, "-B", path.source, "-p", str(PORT), "-t", "3600", "-b", options.rate]
         if options.pin != "none":
             words += ["-A", options.pin]
-        self.process = subprocess.Popen(path.lab.command("client", words), stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(path.lab.command("client", words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
         return self
