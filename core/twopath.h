@@ -70,7 +70,7 @@ struct dysco_two {
 	 */
 	dysco_seq_t held_end, new_end;
 	uint32_t tsval;	     /* highest delivered to our host, when has_ts */
-	uint32_t host_tsval; /* last that our host has sent, when host_has_ts */
+	uint32_t host_tsval; /* last that our host is known to have sent, when host_has_ts */
 	bool peer_known;
 	bool owes[2]; /* something came in on the path that has not been answered on it */
 	bool has_ts, host_has_ts;

@@ -29,6 +29,7 @@
 #include "dysco/dysco.h"
 
 #define SESSIONS 256
+#define ROOM	 (8 << 20) /* bytes of packets that wait */
 
 struct watched {
 	bool used;
@@ -219,12 +220,15 @@ static int open_packets(const char *interface)
 				      .sll_protocol = htons(ETH_P_ALL),
 				      .sll_ifindex = (int)if_nametoindex(interface)};
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	int room = ROOM;
 
 	if (address.sll_ifindex == 0 || fd < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
 		fprintf(stderr, "dysco-watch: %s: %s\n", interface, strerror(errno));
 		exit(1);
 	}
+	/* What finds no room while this program waits for a CPU is not seen. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	return fd;
 }
 

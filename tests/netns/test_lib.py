@@ -10,6 +10,7 @@ import grp
 import json
 import os
 import pwd
+import select
 import socket
 import subprocess
 
@@ -20,13 +21,14 @@ from test_reconfig import MEGABYTE, Changing
 from topology import Refused
 
 WATCH = os.path.join(topology.BUILD, "examples", "dysco-watch")
+TRIES = 20
 RELAY = os.path.join(topology.BUILD, "examples", "dysco-relay")
 
 
 def said_by(process):
     """The next line of a program."""
     peers.readable(process.stdout)
-    return process.stdout.readline().strip()
+    return process.stdout.readline().decode().strip()
 
 
 class Watch:
@@ -35,7 +37,7 @@ class Watch:
     def __init__(self, lab, box, enough):
         # pylint: disable=consider-using-with
         command = [WATCH, "-i", "ids0", "-n", str(enough), "-s", lab.socket_path(box)]
-        self.process = subprocess.Popen(["ip", "netns", "exec", lab.netns(box), *command], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(["ip", "netns", "exec", lab.netns(box), *command], stdout=subprocess.PIPE, bufsize=0)
         if self.line() != "watching ids0":
             raise AssertionError("dysco-watch does not start")
 
@@ -49,6 +51,14 @@ class Watch:
 
     def line(self):
         return said_by(self.process)
+
+    def line_while(self, send):
+        """The next line, of what is sent until it comes: a sniffer that gets no CPU does not see everything."""
+        for _ in range(TRIES):
+            send()
+            if select.select([self.process.stdout], [], [], 1)[0]:
+                break
+        return self.line()
 
 
 def as_nobody(path, statement):
@@ -115,16 +125,14 @@ class Boxes(Changing):
         self.addCleanup(self.ask, "triggers all")
         self.ask("triggers none")
         with Watch(self.lab, "fw1", MEGABYTE) as watch:
-            self.both_ways(pair, MEGABYTE)
-            said = watch.line()
+            said = watch.line_while(lambda: self.both_ways(pair, MEGABYTE))
             self.assertTrue(said.startswith("refused "), said)
             self.assertIn("cause policy: ", said)
             self.assertEqual(self.chain(name), ["client", "fw1", "server"])
             self.ask("triggers removal")
             while not said.startswith("left "):
                 self.assertTrue(said.startswith("refused "), said)
-                self.both_ways(pair, MEGABYTE)
-                said = watch.line()
+                said = watch.line_while(lambda: self.both_ways(pair, MEGABYTE))
         self.assertEqual(self.chain(name), ["client", "server"])
         self.lab.ask("client", f"session insert {name} fw1")
         with self.assertRaises(Refused) as caught:
@@ -213,7 +221,7 @@ class Relay(OnStar):
     @contextlib.contextmanager
     def relay(self, enough):
         command = [RELAY, "-p", "81", "-n", str(enough), "-s", self.lab.socket_path("fw1")]
-        with subprocess.Popen(["ip", "netns", "exec", self.lab.netns("fw1"), *command], stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(["ip", "netns", "exec", self.lab.netns("fw1"), *command], stdout=subprocess.PIPE, bufsize=0) as process:
             try:
                 self.assertEqual(said_by(process), "listening")
                 yield process

@@ -462,13 +462,14 @@ static void the_peers_done_acknowledges(void **state)
 	end(&s);
 }
 
-/* A host's segment with timestamps: its own, and what it echoes. */
-static struct rig_packet timed(const struct scene *s, uint32_t seq, uint32_t tsval, uint32_t tsecr)
+/* A segment with timestamps: its sender's own, and what it echoes. */
+static struct rig_packet timed(const struct dysco_tuple *tuple, uint32_t seq, uint32_t ack,
+			       uint32_t tsval, uint32_t tsecr)
 {
 	uint8_t options[DYSCO_TIMESTAMP_BYTES];
-	struct recipe r = {.tuple = s->session,
+	struct recipe r = {.tuple = *tuple,
 			   .seq = seq,
-			   .ack = PEER,
+			   .ack = ack,
 			   .flags = DYSCO_TCP_ACK,
 			   .window = 1000,
 			   .options = options,
@@ -482,25 +483,32 @@ static struct rig_packet timed(const struct scene *s, uint32_t seq, uint32_t tsv
 /* In a session with timestamps only once they are known: it would be dropped without. */
 static void the_peers_done_has_its_time(void **state)
 {
-	static const uint8_t expected[] = {1, 1, 8, 10, 0, 0, 0, 77, 0, 0, 0, 50};
-	struct rig_packet said, got;
+	enum { NOTHING, OF_HOST, OF_PEER, OF_BOTH, KNOWN };
+	static const uint8_t tsecr[KNOWN] = {[OF_HOST] = 50, [OF_PEER] = 40, [OF_BOTH] = 50};
+	static const uint8_t tsval[KNOWN] = {[OF_HOST] = 77, [OF_PEER] = 90, [OF_BOTH] = 90};
 
 	(void)state;
-	for (int known = 0; known < 2; known++) {
+	for (int known = NOTHING; known < KNOWN; known++) {
+		uint8_t expected[] = {1, 1, 8, 10, 0, 0, 0, tsval[known], 0, 0, 0, tsecr[known]};
 		struct scene s = begin(true);
 		struct dysco_leg *old = dysco_leg_at(s.core, s.a.old_slot);
+		struct dysco_tuple back = dysco_tuple_reverse(&old->wire_tuple);
+		struct rig_packet said = timed(&s.session, CUT, PEER, 50, 77), got;
+		struct rig_packet echo = timed(&back, PEER, CUT - 1, 90, 40);
 
 		old->options[DYSCO_OUT].flags |= DYSCO_SYN_TS;
 		old->options[DYSCO_IN].flags |= DYSCO_SYN_TS;
-		said = timed(&s, CUT, 50, 77);
-		if (known) {
+		if (known == OF_HOST || known == OF_BOTH) {
 			relay_out(&s, &said);
+		}
+		if (known == OF_PEER || known == OF_BOTH) {
+			relay_in(&s, DYSCO_PATH_OLD, &echo); /* older than what was said last */
 		}
 		s.out->count = 0;
 		dysco_relay_peer_done(s.core, 9, &s.a, s.out);
-		assert_int_equal(s.out->count, known);
+		assert_int_equal(s.out->count, known != NOTHING);
 		assert_int_equal(s.a.two.acked, CUT);
-		if (known) {
+		if (known != NOTHING) {
 			got = result(&s, 0, DYSCO_ACT_DELIVER, s.a.old_slot);
 			assert_int_equal(got.p.payload - got.p.l4, 32);
 			assert_memory_equal(got.data + got.p.l4 + 20, expected, sizeof(expected));
