@@ -24,19 +24,19 @@ QUIET_SECONDS = 30  # at most, without changes, for comparison
 
 def add_arguments(parser):
     parser.add_argument("--count", type=int, default=500, metavar="N", help="of each kind, default: 500")
-    parser.add_argument("--rate", metavar="BITS", help="of the session's data, iperf3 -b, 0: all there is; default: 1G")
+    parser.add_argument("--rate", metavar="BITS", help="of the session's data, iperf3 -b, 0: all there is; default: 1G, with a delay 20M")
     parser.add_argument("--pause", type=float, default=0.02, metavar="S", help="between two changes, default: 0.02")
-    parser.add_argument("--delay", default="", metavar="TIME", help="of every link, each way (5ms); data at 20 Mbit/s then, unless --rate says otherwise")
+    parser.add_argument("--delay", default="0,1ms", metavar="TIME,...", help="of every link, each way, one lab after the other; default: 0,1ms")
     add_pin_argument(parser)
-    parser.add_argument("--svg", metavar="FILE", help="distribution of the times as a picture")
+    parser.add_argument("--svg", metavar="FILE", help="distribution of the times as a picture, of the last delay")
 
 
 class Load:
     """iperf3 for as long as the changes take."""
 
-    def __init__(self, path, options):
+    def __init__(self, path, options, rate):
         self.path = path
-        words = ["iperf3", "-c", path.destination, "-B", path.source, "-p", str(PORT), "-t", "3600", "-b", options.rate]
+        words = ["iperf3", "-c", path.destination, "-B", path.source, "-p", str(PORT), "-t", "3600", "-b", rate]
         if options.pin != "none":
             words += ["-A", options.pin]
         self.process = subprocess.Popen(path.lab.command("client", words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -92,12 +92,14 @@ def change_all(load, session, options):
     return took, failed, round_trips
 
 
-def summary(kind, took, failed):
-    result = {"kind": kind, "done": len(took), "failed": len(failed), "why": sorted(set(failed))}
+def summary(kind, network, took, failed):
+    rtt = network["old_path_rtt_us"]
+    result = {"kind": kind, "delay": network["delay"], "old_path_rtt_us": rtt, "done": len(took), "failed": len(failed), "why": sorted(set(failed))}
     for i, prefix in enumerate(("", "user_space_")):
         times = [pair[i] for pair in took]
         for name, value in (("median_us", median), ("p80_us", lambda t: percentile(t, 80)), ("p99_us", lambda t: percentile(t, 99)), ("max_us", max)):
             result[prefix + name] = round(value(times), 1) if times else None
+    result["median_rtts"] = round(result["median_us"] / rtt, 2) if times else None
     return result
 
 
@@ -114,14 +116,12 @@ def picture(took, round_trip):
     return chart("Time of a reconfiguration", ("microseconds", "share"), series, [(round_trip * n, f"{n} RTT") for n in (1, 3)], logarithmic=True)
 
 
-def run(options):
-    if options.quick:
-        options.count = 5
-    options.rate = options.rate or ("20M" if options.delay else "1G")
-    stated = conditions()
-    with open_lab(options, options.pin, delay=options.delay) as lab:
+def measure(options, delay):
+    """(what the network was like, results of each kind), with this delay of every link."""
+    rate = options.rate or ("20M" if delay != "0" else "1G")
+    with open_lab(options, options.pin, delay="" if delay == "0" else delay) as lab:
         path = Path(lab, "dysco", 1)
-        with Load(path, options) as load:
+        with Load(path, options, rate) as load:
             session = load.session()
             again = load.tcp(session)[1]
             before = path.received()
@@ -137,21 +137,30 @@ def run(options):
         raise Failure(f"a box was never on the session's path: {json.dumps(carried)}")
     if options.svg:
         write(options.svg, picture(took, median(round_trips)))
-    stated |= {"count": options.count, "rate": options.rate, "delay": options.delay or None, "pause_s": options.pause, "pinning": options.pin, "attachment": "nic",
-               "agents": "one a node", "quick": options.quick}
-    return {"conditions": stated, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted_per_s": round(again / seconds, 1),
-            "retransmitted_without_per_s": round(again_quiet / quiet, 1),
-            "carried_bytes": carried, "results": [summary(kind, took[kind], failed[kind]) for kind in KINDS]}
+    network = {"delay": delay, "rate": rate, "old_path_rtt_us": round(median(round_trips), 1), "retransmitted_per_s": round(again / seconds, 1),
+               "retransmitted_without_per_s": round(again_quiet / quiet, 1), "carried_bytes": carried}
+    return network, [summary(kind, network, took[kind], failed[kind]) for kind in KINDS]
+
+
+def run(options):
+    if options.quick:
+        options.count = 5
+    stated = conditions()
+    stated |= {"count": options.count, "pause_s": options.pause, "pinning": options.pin, "attachment": "nic", "agents": "one a node", "quick": options.quick}
+    measured = [measure(options, delay) for delay in options.delay.split(",")]
+    return {"conditions": stated, "networks": [network for network, _ in measured], "results": [result for _, results in measured for result in results]}
 
 
 def show(result):
     stated = result["conditions"]
-    print(f"{stated['count']} of each kind, session at {stated['rate']} bit/s; round-trip time as TCP sees it {result['old_path_rtt_us']} us, "
-          f"segments sent again {result['retransmitted_per_s']} a second, without changes {result['retransmitted_without_per_s']}; kernel {stated['kernel']}, {stated['cpus']} CPUs\n")
-    print(f"{'kind':<8} {'median us':>10} {'p80':>10} {'p99':>10} {'max':>10} {'failed':>7}   in user space: {'median us':>10} {'p99':>10}")
-    names = ("median_us", "p80_us", "p99_us", "max_us", "failed", "user_space_median_us", "user_space_p99_us")
-    widths = (10, 10, 10, 10, 7, 28, 10)
-    for r in result["results"]:
-        print(f"{r['kind']:<8} " + " ".join(f"{r[name] if r[name] is not None else '-':>{width}}" for name, width in zip(names, widths)))
-        for why in r["why"]:
-            print(f"         {why}")
+    print(f"{stated['count']} of each kind; kernel {stated['kernel']}, {stated['cpus']} CPUs")
+    names = ("median_us", "median_rtts", "p80_us", "p99_us", "max_us", "failed", "user_space_median_us", "user_space_p99_us")
+    widths = (10, 5, 10, 10, 10, 7, 28, 10)
+    for network in result["networks"]:
+        print(f"\nlinks with a delay of {network['delay']}, session at {network['rate']} bit/s; round-trip time as TCP sees it {network['old_path_rtt_us']} us, "
+              f"segments sent again {network['retransmitted_per_s']} a second, without changes {network['retransmitted_without_per_s']}\n")
+        print(f"{'kind':<8} {'median us':>10} {'RTTs':>5} {'p80':>10} {'p99':>10} {'max':>10} {'failed':>7}   in user space: {'median us':>10} {'p99':>10}")
+        for r in (r for r in result["results"] if r["delay"] == network["delay"]):
+            print(f"{r['kind']:<8} " + " ".join(f"{r[name] if r[name] is not None else '-':>{width}}" for name, width in zip(names, widths)))
+            for why in r["why"]:
+                print(f"         {why}")
