@@ -501,15 +501,6 @@ static void merge_timestamp(struct dysco_two *two, struct dysco_segment *s)
 	two->has_ts = true;
 }
 
-/* What the peer echoes, our host has sent, perhaps before this agent saw its packets. */
-static void note_echo(struct dysco_two *two, const struct dysco_segment *s)
-{
-	if (s->has_ts && (!two->host_has_ts || (int32_t)(s->tsecr - two->host_tsval) > 0)) {
-		two->host_tsval = s->tsecr;
-		two->host_has_ts = true;
-	}
-}
-
 /*
  * A RST with exactly the number that is next on its path, or that our host has
  * acknowledged (it may not have taken all it was given), ends the session; others
@@ -562,19 +553,16 @@ static bool merge_empty(struct dysco_two *two, enum dysco_path path, struct dysc
 
 bool dysco_two_merge(struct dysco_two *two, enum dysco_path path, struct dysco_segment *s)
 {
-	bool said;
-
 	if ((path == DYSCO_PATH_NEW && !two->peer_known) || has(s, DYSCO_TCP_SYN)) {
 		return false;
 	}
 	if (has(s, DYSCO_TCP_RST)) {
 		return merge_reset(two, path, s);
 	}
-	if (!is_of_handshake(two, path, s)) { /* that may echo what is long ago */
-		note_echo(two, s);
-	}
+	dysco_two_echoed(two, s, is_of_handshake(two, path, s));
 	keep_own_bytes(two, path, s);
-	said = merge_ack(two, path, s);
+	bool said = merge_ack(two, path, s);
+
 	if (length_of(s) > 0) {
 		two->owes[path] = true;
 		note_delivered(two, s);

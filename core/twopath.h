@@ -80,6 +80,20 @@ struct dysco_two {
 	bool cut_far, peer_cut_far;
 };
 
+/*
+ * What the peer echoes, our host has sent, perhaps before this agent saw its packets.
+ * What belongs to the new path's handshake may echo what is long ago.
+ */
+static inline void dysco_two_echoed(struct dysco_two *two, const struct dysco_segment *s,
+				    bool handshake)
+{
+	if (s->has_ts && !handshake &&
+	    (!two->host_has_ts || (int32_t)(s->tsecr - two->host_tsval) > 0)) {
+		two->host_tsval = s->tsecr;
+		two->host_has_ts = true;
+	}
+}
+
 struct dysco_part {
 	enum dysco_path path;
 	struct dysco_segment s;
